@@ -1,0 +1,45 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of ours is built with warnings as errors.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let strictC: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])]
+
+let package = Package(
+    name: "weir",
+    products: [.executable(name: "weir", targets: ["weir"])],
+    dependencies: [
+        // The command line: sub-commands, help texts, completion scripts.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // The front of the operator's log; the handler behind it is ours.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        // The shim over liburing and the Linux calls that Swift cannot import.
+        .target(name: "CUring", cSettings: strictC, linkerSettings: [.linkedLibrary("uring")]),
+        // Names: asynchronous DNS with TTL.
+        .target(name: "CCares", cSettings: strictC, linkerSettings: [.linkedLibrary("cares")]),
+        // Purge and decay under control; weakly bound, because sanitizers bring an allocator of their own.
+        .target(
+            name: "CJemalloc", cSettings: strictC,
+            linkerSettings: [.linkedLibrary("jemalloc", .when(configuration: .release))]),
+        // Everything on the path of a request, in one module: calls across modules cost up to 40 times more.
+        .target(
+            name: "Proxy",
+            dependencies: ["CUring", "CCares", "CJemalloc", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
+        // The command line and main.
+        .executableTarget(
+            name: "weir",
+            dependencies: ["Proxy", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+        // The vocabulary of the scenario tests: scripted peers, the proxy under test.
+        .target(name: "TestSupport", dependencies: ["CUring"], path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "EngineTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "HTTPTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ProxyTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ScenarioTests", dependencies: ["TestSupport"], swiftSettings: strict),
+        .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,30 @@
+/* Linux calls that Swift cannot import: GNU-only, variadic, or macros. */
+#pragma once
+#include <features.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/socket.h>
+
+/* Pins the calling thread to one CPU; 0 or a negative errno. */
+int clinux_pin_thread(int cpu);
+/* Fills `cpus` with the CPUs of the inherited affinity mask, at most `capacity`; returns how many. */
+int clinux_affinity(int *cpus, int capacity);
+/* Names the calling thread (15 bytes at most). */
+void clinux_name_thread(const char *name);
+
+/* splice(2) and pipe2(2) need _GNU_SOURCE.  Both return a negative errno on failure. */
+ssize_t clinux_splice(int from, int to, size_t length, int more);
+int clinux_pipe(int *read_end, int *write_end, int capacity_bytes);
+/* Bytes that wait in a socket's send queue and have not been sent; negative errno. */
+int clinux_unsent_bytes(int fd);
+/* Bytes that can be read from a socket or pipe now; negative errno. */
+int clinux_readable_bytes(int fd);
+
+/* Relaxed loads and stores of counters that other threads read; plain moves on this machine. */
+static inline void clinux_store_relaxed(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); }
+static inline uint64_t clinux_load_relaxed(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }
+/* Release and acquire for what is handed from thread to thread. */
+static inline void clinux_store_release(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
+static inline uint64_t clinux_load_acquire(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
+static inline uint64_t clinux_exchange(uint64_t *at, uint64_t value) { return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL); }

@@ -1,0 +1,24 @@
+/// Settings of the whole process, outside any `server`.
+struct GlobalSettings: Sendable {
+    /// Number of worker threads; nil = the CPUs of the inherited affinity mask, within the cgroup quota.
+    var workers: Int?
+    var daemonize = false
+    var rootDirectory = "/"
+    var user: String?
+    var group: String?
+    /// Soft and hard limit of open descriptors to ask for; nil = raise soft to hard.
+    var openFilesMax: Int?
+    /// Trim threshold of the allocator in bytes; 0 = off.
+    var memoryTrimBytes = 0
+    /// How long exchanges may finish after a stop was asked.
+    var drainDeadlineMilliseconds = 30_000
+    /// Unix path of the admin socket; nil = none.
+    var adminSocketPath: String?
+    /// Operator's log.
+    var operatorLog = LogSettings(enabled: true, output: .stderr, level: .info, format: "")
+    /// Wait for completions: latency mode (false) or adaptive batching (true, needs min-wait of the kernel).
+    var efficiencyMode = false
+    /// Debug setting: the n-th request on a worker traps it; 0 = never.
+    var debugTrapAtRequest = 0
+    var servers: [ServerSettings] = []
+}

@@ -1,0 +1,50 @@
+import CUring
+
+/// What every worker counts; the raw value is its place in the worker's counter block.
+enum WorkerCounter: Int, CaseIterable {
+    // Clients.
+    case clientsAccepted, clientsOpen, clientsRefused, clientBytesReceived, clientBytesSent
+    // Exchanges.
+    case requests, responses2xx, responses3xx, responses4xx, responses5xx, ownAnswers, exchangesAborted, exchangesOpen
+    case retries, pendingNow, pendingTimeouts, pendingRefused, tunnels, parseFailures, timeouts
+    // Bodies.
+    case splicedBytes, copiedBytes
+    // Backends.
+    case backendConnects, backendConnectFailures, backendReuses, pipelinedRequests, pipelineResends
+    // The ring.
+    case ticks, submissions, completions, bufferShortages, completionOverflows, acceptBackoffs
+    // Logs.
+    case logLines, logLinesDropped
+    // Memory, in bytes.
+    case slabBytes, blockBytes
+    // Surprises that harm nobody.
+    case oddities
+
+    /// The name that `weir stat` prints.
+    var word: String { String(describing: self) }
+}
+
+/// What every worker counts for each of its backends (one resolved address of one `downstream`).
+enum BackendCounter: Int, CaseIterable {
+    case requests, responses, failures, connections, idle, active, connecting, state, roundTripMicroseconds, bytesReceived, bytesSent
+    var word: String { String(describing: self) }
+}
+
+/// A block of counters that one worker writes and any thread reads; lives as long as the process.
+///
+/// Stores and loads are relaxed: a reader may see one counter newer than its neighbour, never a torn one.
+struct CounterBlock: @unchecked Sendable {
+    let base: UnsafeMutablePointer<UInt64>
+    let count: Int
+
+    init(count: Int) {
+        self.count = count
+        base = .allocate(capacity: count)
+        base.initialize(repeating: 0, count: count)
+    }
+
+    func store(_ value: UInt64, at index: Int) { clinux_store_relaxed(base + index, value) }
+    func load(_ index: Int) -> UInt64 { clinux_load_relaxed(base + index) }
+    subscript(counter: WorkerCounter) -> UInt64 { load(counter.rawValue) }
+    subscript(counter: BackendCounter) -> UInt64 { load(counter.rawValue) }
+}

@@ -1,0 +1,4 @@
+import Testing
+@testable import Proxy
+
+@Suite("placeholder") struct PlaceholderEngine { @Test func builds() {} }

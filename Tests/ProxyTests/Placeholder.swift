@@ -1,0 +1,4 @@
+import Testing
+@testable import Proxy
+
+@Suite("placeholder") struct PlaceholderProxy { @Test func builds() {} }

@@ -1,0 +1,4 @@
+import Testing
+import TestSupport
+
+@Suite("placeholder") struct PlaceholderScenario { @Test func builds() {} }

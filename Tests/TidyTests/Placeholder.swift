@@ -1,0 +1,4 @@
+import Testing
+import TestSupport
+
+@Suite("placeholder") struct PlaceholderTidy { @Test func builds() {} }
