@@ -112,3 +112,9 @@ int clinux_readable_bytes(int fd)
     int bytes = 0;
     return ioctl(fd, FIONREAD, &bytes) < 0 ? -errno : bytes;
 }
+
+void clinux_set_nonblocking(int fd)
+{
+    int on = 1;
+    ioctl(fd, FIONBIO, &on);
+}
