@@ -6,7 +6,7 @@ struct BackendConnection: BitwiseCopyable {
     enum Phase: UInt8 { case head, length, chunked, untilClose, tunnel }
 
     struct Flags: OptionSet, BitwiseCopyable {
-        let rawValue: UInt16
+        let rawValue: UInt32
         static let receiving = Flags(rawValue: 1)
         static let sending = Flags(rawValue: 2)
         static let dirty = Flags(rawValue: 4)
@@ -27,6 +27,10 @@ struct BackendConnection: BitwiseCopyable {
         /// The exchange at the head was found paused at that tick already.
         static let headPaused = Flags(rawValue: 8192)
         static let moreFollows = Flags(rawValue: 16384)
+        /// Its answer goes by splice: nothing is received into buffers.
+        static let splicing = Flags(rawValue: 32768)
+        /// In the list of those that may be shared.
+        static let listed = Flags(rawValue: 65536)
     }
 
     var timer: Timer
@@ -50,6 +54,9 @@ struct BackendConnection: BitwiseCopyable {
     var previousIdle = noSlot
     var nextDirty = noSlot
     var requestCount: Int32 = 0
+    /// The timer runs for a write, not for an answer.
+    var waitsForWrite = false
+    var bytesSent: UInt64 = 0
     /// Since when the client at the head keeps this connection from being read.
     var pausedSince: UInt64 = 0
     /// When the connection was asked for.

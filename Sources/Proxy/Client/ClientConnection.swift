@@ -21,7 +21,7 @@ struct ClientConnection: BitwiseCopyable {
     }
 
     struct Flags: OptionSet, BitwiseCopyable {
-        let rawValue: UInt16
+        let rawValue: UInt32
         /// A multishot receive is armed.
         static let receiving = Flags(rawValue: 1)
         /// Its cancellation was asked for.

@@ -35,6 +35,8 @@ struct Exchange: BitwiseCopyable {
         static let tunnel = Flags(rawValue: 131072)
         /// Counted among the active ones of its backend.
         static let countedActive = Flags(rawValue: 262144)
+        /// Wants a connection that never served before: a used one has just died under it.
+        static let fresh = Flags(rawValue: 524288)
     }
 
     /// How the answer's body ends toward the client.
@@ -49,6 +51,8 @@ struct Exchange: BitwiseCopyable {
     /// Index of the chosen backend; -1 = none yet.
     var backend: Int32 = -1
     var connection = noSlot
+    /// What its connection had sent, or queued, before this request.
+    var sentMark: UInt64 = 0
     /// Neighbours in the list that it waits in, or in its connection's queue of requests sent.
     var next = noSlot
     var previous = noSlot

@@ -25,6 +25,11 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     static var scratchFieldsMax: Int { 512 }
     var requestHead = RequestHead()
     var responseHead = ResponseHead()
+    /// Bytes of the head that `responseHead` describes, during the steps of the answer.
+    var responseBytes = UnsafeRawPointer(bitPattern: 1)!
+
+    /// How many bytes came with it in the same receive.
+    var bytesBehindHead = 0
 
     /// Connections with something to send at the end of this tick.
     var dirtyClients = noSlot
