@@ -46,7 +46,11 @@ struct LogBuffer: ~Copyable {
         let base: UnsafeMutablePointer<UInt8>
         var start = 1
         var end = 1
+        /// Lines of the log's own, without notices of drops.
         var lines: UInt64 = 0
+        /// Where the last notice of drops ends, and how many it tells of; 0 = there is none.
+        var noticeEnd = 0
+        var noticeDrops: UInt64 = 0
         var isEmpty: Bool { start == end }
 
         init(bytes: Int) {
@@ -58,6 +62,8 @@ struct LogBuffer: ~Copyable {
             start = 1
             end = 1
             lines = 0
+            noticeEnd = 0
+            noticeDrops = 0
         }
     }
 
@@ -79,22 +85,25 @@ struct LogBuffer: ~Copyable {
 
     /// Opens a line and gives its place, with room for `lineBytesMax` bytes; nil when there is none.
     mutating func beginLine() -> UnsafeMutablePointer<UInt8>? {
-        let noticeBytes = droppedLines == droppedReported ? 0 : Self.noticeBytesMax + LogFraming.headerBytesMax
-        guard filling.end + noticeBytes + LogFraming.headerBytesMax + lineBytesMax < Self.halfBytes else {
+        guard filling.end + Self.noticeBytesMax + LogFraming.headerBytesMax + lineBytesMax < Self.halfBytes else {
             droppedLines &+= 1
             return nil
         }
-        if noticeBytes > 0 { appendDropNotice() }
+        appendDropNotice()
         return headed()
     }
 
     /// Closes the line that `beginLine` opened and that ends before `cursor`.
     mutating func endLine(at cursor: UnsafeMutablePointer<UInt8>) {
+        close(at: cursor)
+        filling.lines &+= 1
+    }
+
+    private mutating func close(at cursor: UnsafeMutablePointer<UInt8>) {
         let end = cursor - filling.base
-        precondition(end <= Self.halfBytes - 1, "a line of a log grew past its room")
+        precondition(end < Self.halfBytes, "a line of a log grew past its room")
         cursor[0] = UInt8(ascii: "\n")
         filling.end = end + 1
-        filling.lines &+= 1
     }
 
     /// Writes what stands before every line and returns the place behind it.
@@ -104,21 +113,27 @@ struct LogBuffer: ~Copyable {
         return start + header.write(wallClockNanoseconds(), &clock, to: start)
     }
 
-    private static let noticeBytesMax = 64
+    /// Room for the notice with what stands before it.
+    private static let noticeBytesMax = 64 + LogFraming.headerBytesMax
 
-    private mutating func appendDropNotice() {
+    /// Says how many lines were dropped since it was said last; nothing when none were. Needs `noticeBytesMax`.
+    mutating func appendDropNotice() {
+        let drops = droppedLines &- droppedReported
+        guard drops > 0, filling.end + Self.noticeBytesMax < Self.halfBytes else { return }
         var line = LogLine(at: headed(), spare: 0, style: style)
         line.literal(style == .json ? ByteSlice(#"{"dropped_lines":"#) : ByteSlice("weir: "))
-        line.number(droppedLines - droppedReported)
+        line.number(drops)
         line.literal(style == .json ? ByteSlice("}") : ByteSlice(" lines dropped"))
+        close(at: line.cursor)
         droppedReported = droppedLines
-        endLine(at: line.cursor)
+        filling.noticeEnd = filling.end
+        filling.noticeDrops = drops
     }
 
     // MARK: Bytes out
 
-    /// Whether nothing waits and nothing is in flight.
-    var isEmpty: Bool { filling.isEmpty && leaving.isEmpty && droppedReported == droppedLines }
+    /// Whether nothing waits and nothing is in flight. A notice of drops waits for the next line to go with.
+    var isEmpty: Bool { filling.isEmpty && leaving.isEmpty }
     var isWriting: Bool { inFlightBytes > 0 }
     /// Whether the next write begins a line, so that it may go to another descriptor (a reopened file).
     var isBetweenLines: Bool {
@@ -153,10 +168,7 @@ struct LogBuffer: ~Copyable {
     mutating func takeForWrite() -> (UnsafeRawPointer, Int)? {
         guard inFlightBytes == 0 else { return nil }
         if leaving.isEmpty {
-            if filling.isEmpty {
-                guard droppedReported != droppedLines else { return nil }
-                appendDropNotice()
-            }
+            if filling.isEmpty { return nil }
             swap(&filling, &leaving)
             filling.clear()
             if endsTorn { leaving.start = 0 }
@@ -176,8 +188,8 @@ struct LogBuffer: ~Copyable {
         let attempted = inFlightBytes
         inFlightBytes = 0
         guard attempted > 0 else { return }
-        if result > 0 { return advance(by: min(Int(result), attempted)) }
-        switch -result {
+        if result > 0 { return advance(by: min(Int(result), attempted), of: attempted) }
+        switch 0 &- result {
         case EINTR: break
         case 0, EAGAIN, ENOBUFS: isBackingOff = true
         case EMSGSIZE where framing.isDatagram:
@@ -185,7 +197,7 @@ struct LogBuffer: ~Copyable {
             droppedLines &+= 1
             leaving.lines &-= 1
             leaving.start += attempted + 1
-            if leaving.isEmpty { leaving.clear() }
+            clearWhenSent()
         case let error:
             fail(error)
             if framing.isDatagram { needsReconnect = true }
@@ -202,22 +214,17 @@ struct LogBuffer: ~Copyable {
         if leaving.start == 0 { leaving.start = 1 }
     }
 
-    private mutating func advance(by count: Int) {
-        if framing.isDatagram {
-            leaving.start += inFlightLineBytes
-        } else {
-            leaving.start += count
-        }
-        if leaving.isEmpty {
-            endsTorn = false
-            writtenLines &+= leaving.lines
-            leaving.clear()
-        }
+    /// A datagram is taken whole or not at all; its line break stays behind.
+    private mutating func advance(by count: Int, of attempted: Int) {
+        leaving.start += framing.isDatagram ? attempted + 1 : count
+        clearWhenSent()
     }
 
-    /// A datagram is taken whole or not at all; its line break stays behind.
-    private var inFlightLineBytes: Int {
-        framing.nextWrite(from: leaving.base + leaving.start, count: leaving.end - leaving.start) + 1
+    private mutating func clearWhenSent() {
+        guard leaving.isEmpty else { return }
+        endsTorn = false
+        writtenLines &+= leaving.lines
+        leaving.clear()
     }
 
     private mutating func fail(_ error: Int32) {
@@ -225,12 +232,27 @@ struct LogBuffer: ~Copyable {
         lastError = error
     }
 
+    /// Drops what was leaving. A notice among it is not a line; what it told is still to be told.
     private mutating func giveUpLeaving() {
-        let rest = UnsafeBufferPointer(start: leaving.base + max(leaving.start, 1), count: leaving.end - max(leaving.start, 1))
-        let lost = rest.count { $0 == UInt8(ascii: "\n") }
-        droppedLines &+= UInt64(lost)
-        writtenLines &+= leaving.lines &- UInt64(lost)
+        guard !leaving.isEmpty else { return }
+        let first = max(leaving.start, 1)
+        var lost: UInt64 = 0
+        for index in first..<leaving.end where leaving.base[index] == UInt8(ascii: "\n") { lost &+= 1 }
+        if leaving.noticeEnd > first {
+            lost &-= 1
+            droppedReported &-= leaving.noticeDrops
+        }
+        droppedLines &+= lost
+        writtenLines &+= leaving.lines &- lost
         if leaving.start > 0 { endsTorn = leaving.base[leaving.start - 1] != UInt8(ascii: "\n") }
         leaving.clear()
+    }
+
+    /// Drops and counts all that waits, because nobody will take it any more.
+    mutating func giveUpEverything() {
+        assert(inFlightBytes == 0)
+        giveUpLeaving()
+        swap(&filling, &leaving)
+        giveUpLeaving()
     }
 }

@@ -94,3 +94,16 @@ func strftimeText(_ format: String, _ seconds: Int) -> String {
     let count = strftime(&text, text.count, format, &parts)
     return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
+
+/// Reads until the end, or with `once` a single datagram.
+func readAll(_ descriptor: Int32, once: Bool = false) -> String {
+    var all: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 65_536)
+    while true {
+        let count = read(descriptor, &piece, piece.count)
+        if count <= 0 { break }
+        all += piece[..<count]
+        if once { break }
+    }
+    return String(decoding: all, as: UTF8.self)
+}
