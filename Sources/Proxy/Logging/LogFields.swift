@@ -108,11 +108,25 @@ enum LogField: UInt8, CaseIterable {
 enum LogHeaderToken: String, CaseIterable {
     case request = "US_HDR"
     case response = "DS_HDR"
+
+    /// One sentence for the manual.
+    var meaning: String {
+        switch self {
+        case .request: "the named field of the request"
+        case .response: "the named field of the backend's answer"
+        }
+    }
 }
 
 extension LogFormat {
     /// The ready format that a person reads: the combined format of Apache and nginx.
     static let combinedText = #"{SRC} - - [{TS}] "{REQUEST}" {STATUS} {BODY_OUT} "{REF}" "{UA}""#
+
+    /// Every token with one sentence, for the manual.
+    static var manual: [(token: String, meaning: String)] {
+        LogField.allCases.map { ("{\($0.token)}", $0.meaning) }
+            + LogHeaderToken.allCases.map { ("{\($0.rawValue)}:'name'", $0.meaning) }
+    }
 
     /// Members of an object of the ready format `json`, in order.
     static let jsonMembers: [(key: String, field: LogField)] = [

@@ -33,7 +33,7 @@ extension LogFormat {
         }
     }
 
-    /// All words that may stand between braces, for messages and the manual.
+    /// All words that may stand between braces.
     static var tokens: [String] { LogField.allCases.map(\.token) + LogHeaderToken.allCases.map(\.rawValue) }
 }
 

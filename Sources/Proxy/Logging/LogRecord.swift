@@ -10,7 +10,7 @@ struct LogRecord: BitwiseCopyable {
 
     // Who.
     var client: UnsafePointer<SocketAddress>?
-    /// Name of the `downstream` section that served the exchange.
+    /// Name of the section of the backend that served the exchange.
     var backendName = ByteSlice.none
     /// `host:port` of the backend as the configuration wrote it.
     var backendAddress = ByteSlice.none

@@ -21,9 +21,7 @@ struct RepeatLimiter {
 
     /// Decides about a message that comes at `now`, in nanoseconds of any clock that does not go back.
     mutating func admit(_ message: String, at now: UInt64) -> Verdict {
-        if watches[message] == nil, watches.count >= Self.messagesMax, let oldest = watches.min(by: { $0.value.windowStart < $1.value.windowStart }) {
-            watches[oldest.key] = nil
-        }
+        if watches[message] == nil, watches.count >= Self.messagesMax { forgetOldest() }
         var watch = watches[message] ?? Watch(windowStart: now, count: 0, heldBack: 0)
         defer { watches[message] = watch }
         if now &- watch.windowStart >= Self.windowNanoseconds {
@@ -37,6 +35,11 @@ struct RepeatLimiter {
         }
         watch.heldBack += 1
         return .holdBack
+    }
+
+    private mutating func forgetOldest() {
+        guard let oldest = watches.min(by: { $0.value.windowStart < $1.value.windowStart }) else { return }
+        watches[oldest.key] = nil
     }
 
     /// Messages whose window has ended with some held back, so that the count is told though no other came; forgets

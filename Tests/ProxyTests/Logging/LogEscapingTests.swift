@@ -27,15 +27,15 @@ struct LogEscapingTests {
     @Test("every byte at every place of a value is escaped or kept as it must", arguments: [0, 1, 15, 16, 17, 33])
     func everyByte(before: Int) {
         for byte in UInt8.min...UInt8.max {
+            var isRight = true
             for after in [0, 1, 15, 16] {
                 let bytes = Array(repeating: UInt8(ascii: "a"), count: before) + [byte] + Array(repeating: UInt8(ascii: "z"), count: after)
                 let (text, taken) = escaped(bytes, style: .text)
-                #expect(String(decoding: text, as: UTF8.self) == expectedText(bytes))
-                #expect(taken == bytes.count)
                 let json = escaped(bytes, style: .json).text
-                #expect(throws: Never.self) { try parseJSON([0x22] + json + [0x22]) }
-                #expect(!text.contains(10) && !json.contains(10))
+                isRight = isRight && String(decoding: text, as: UTF8.self) == expectedText(bytes) && taken == bytes.count
+                isRight = isRight && (try? parseJSON([0x22] + json + [0x22])) != nil && !text.contains(10) && !json.contains(10)
             }
+            #expect(isRight, "byte \(byte)")
         }
     }
 

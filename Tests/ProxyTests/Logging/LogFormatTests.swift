@@ -31,10 +31,13 @@ struct LogFormatTests {
         #expect(try printed(format, sampleRecord()) == expected)
     }
 
-    @Test("every token is covered by a sentence and is spelt differently")
-    func tokensAreDistinct() {
-        #expect(Set(LogFormat.tokens).count == LogFormat.tokens.count)
-        #expect(LogField.allCases.allSatisfy { !$0.meaning.isEmpty })
+    @Test("every token of the manual compiles, is spelt differently and has a sentence of its own")
+    func manual() throws {
+        let manual = LogFormat.manual
+        #expect(manual.count == LogFormat.tokens.count)
+        #expect(Set(manual.map(\.token)).count == manual.count)
+        #expect(Set(manual.map(\.meaning)).count == manual.count)
+        for entry in manual { try LogFormat.compile(entry.token).get().release() }
     }
 
     @Test("the time is that of strftime, also across seconds and minutes", arguments: [0, 1, 36, 37, 3_600, 86_400 * 200])

@@ -151,8 +151,8 @@ struct RepeatLimiterTests {
     @Test("however many different messages come, the memory stays bounded")
     func bounded() {
         var limiter = RepeatLimiter()
-        for number in 0..<10_000 { #expect(limiter.admit("\(number)", at: UInt64(number)) == .print(heldBack: 0)) }
-        for _ in 0..<6 { _ = limiter.admit("last", at: 10_000) }
+        for number in 0..<1_000 { #expect(limiter.admit("\(number)", at: UInt64(number)) == .print(heldBack: 0)) }
+        for _ in 0..<6 { _ = limiter.admit("last", at: 1_000) }
         #expect(limiter.takeEnded(at: 20_000_000_000).map(\.message) == ["last"])
         #expect(limiter.takeEnded(at: 20_000_000_000).isEmpty)
     }
