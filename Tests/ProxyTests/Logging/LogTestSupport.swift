@@ -71,12 +71,10 @@ func drainText(_ buffer: inout LogBuffer) -> String { String(decoding: drain(&bu
 /// Puts one line of the given text into a buffer; false when it was dropped.
 @discardableResult
 func appendLine(_ text: String, to buffer: inout LogBuffer) -> Bool {
-    guard var cursor = buffer.beginLine() else { return false }
-    for byte in text.utf8 {
-        cursor[0] = byte
-        cursor += 1
-    }
-    buffer.endLine(at: cursor)
+    guard let start = buffer.beginLine() else { return false }
+    let bytes = Array(text.utf8)
+    start.update(from: bytes, count: bytes.count)
+    buffer.endLine(at: start + bytes.count)
     return true
 }
 
