@@ -25,8 +25,13 @@ enum { control_descriptor = 3 };
 static const int terminal_signals[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
 
 /* The child between fork and exec; only async-signal-safe calls.  Reports why exec failed through `report`. */
-static _Noreturn void become(const char *path, char *const *arguments, char *const *environment, int control, int report)
+static _Noreturn void become(const char *path, char *const *arguments, char *const *environment, int control, int report,
+                             pid_t parent)
 {
+    if (parent != 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (getppid() != parent) _exit(126); /* it ended before the call above */
+    }
     /* `report` out of the way first: dup2 below must not hit it. */
     int far = fcntl(report, F_DUPFD_CLOEXEC, 10);
     if (far < 0 || dup2(control, control_descriptor) < 0) goto failed;
@@ -46,12 +51,14 @@ failed:;
     _exit(written < 0 ? 126 : 127);
 }
 
-pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *environment, int control)
+pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *environment, int control,
+                     int dies_with_parent)
 {
     int report[2];
+    pid_t parent = dies_with_parent ? getpid() : 0;
     if (pipe2(report, O_CLOEXEC) < 0) return -errno;
     pid_t child = fork();
-    if (child == 0) become(path, arguments, environment, control, report[1]);
+    if (child == 0) become(path, arguments, environment, control, report[1], parent);
     int error = child < 0 ? errno : 0;
     close(report[1]);
     if (child > 0) {
@@ -240,14 +247,6 @@ int cprocess_group_id(const char *name, gid_t *group)
     if (!entry) return errno ? -errno : -ENOENT;
     *group = entry->gr_gid;
     return 0;
-}
-
-int cprocess_leave_terminal(void)
-{
-    pid_t child = fork();
-    if (child < 0) return -errno;
-    if (child > 0) _exit(0);
-    return setsid() < 0 ? -errno : 0;
 }
 
 /* Crash marks: one place per process, the handlers that stood before ours, and ours, which marks and passes on. */

@@ -1,27 +1,29 @@
 import ArgumentParser
-import Glibc
 import Proxy
 
 @main
 struct Weir: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "weir", abstract: "An io_uring HTTP edge proxy.",
-        subcommands: [Run.self, ServerProcess.self])
-}
+        commandName: "weir",
+        abstract: "An HTTP edge proxy on io_uring.",
+        discussion: """
+            A reverse proxy without a file:  weir --listen 127.0.0.1:8080 --to 127.0.0.1:3000
+            The same from a file:            weir run weir.conf
+            All words of such a file:        weir help settings [WORD]
+            """,
+        subcommands: [
+            Run.self, Check.self, Doctor.self, Demo.self, Stat.self, Version.self, SettingsPage.self, ServerProcess.self,
+            OriginProcess.self,
+        ],
+        defaultSubcommand: Run.self)
 
-struct Run: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Serve.")
-    @Argument var file: String?
-    @Option var listen: [String] = []
-    @Option var to: [String] = []
-    @Option var readyFd: Int32?
-    func run() throws {
-        let source: RunRequest.Source = file.map { .file($0) } ?? .quick(listen: listen, to: to)
-        throw ExitCode(Proxy.run(RunRequest(source, readyDescriptor: readyFd)))
+    static func main() {
+        var words = Array(CommandLine.arguments.dropFirst())
+        // The parser's own 'help' knows sub-commands only.
+        if words.starts(with: ["help", "settings"]) { words.replaceSubrange(..<2, with: [SettingsPage._commandName]) }
+        main(words)
     }
 }
 
-struct ServerProcess: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "server-process", shouldDisplay: false)
-    func run() throws { throw ExitCode(runServerProcess()) }
-}
+/// Ends the program with what a command returned.
+func end(_ code: Int32) throws -> Never { throw ExitCode(code) }

@@ -11,8 +11,10 @@ enum { cprocess_descriptors_max = 250 };
 
 /* Starts `path` with `arguments` and `environment` (both NULL-terminated) in a new process: `control` becomes its
  * descriptor 3, the standard three stay, all others are closed; terminal signals are ignored, no signal is blocked.
+ * With `dies_with_parent` the kernel kills it when the calling thread ends.
  * Returns the process id or a negative errno, also when the exec itself failed.  Nothing of Swift runs in between. */
-pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *environment, int control);
+pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *environment, int control,
+                     int dies_with_parent);
 
 /* Sends one message with `count` descriptors; 0 or a negative errno. */
 int cprocess_send(int socket, const void *bytes, size_t length, const int *descriptors, unsigned count);
@@ -54,9 +56,6 @@ int cprocess_drop_rights(uid_t user, gid_t group);
 /* The ids of a user (`*group` its first group) or a group by name; 0, or a negative errno (-ENOENT when unknown). */
 int cprocess_user_ids(const char *name, uid_t *user, gid_t *group);
 int cprocess_group_id(const char *name, gid_t *group);
-
-/* Leaves the terminal: the parent goes on in a new session without it.  Only before anything else was started. */
-int cprocess_leave_terminal(void);
 
 /* Takes note of deadly signals before Swift's own handler runs: `mark` gets signal, place and address of the fault. */
 struct cprocess_crash_mark {

@@ -9,7 +9,38 @@ enum ConfigurationSource: Sendable, Equatable {
 
     struct SourceText: Sendable, Equatable {
         var path: String
-        var text: String
+        var bytes: [UInt8]
+    }
+
+    /// Reads the settings; every text that is read from the disk is kept, so that `self` can be read again anywhere.
+    mutating func loadRecording() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
+        guard case .file(let path, _) = self else { return load() }
+        let recorder = Recorder()
+        let loaded = loadConfiguration(path: path, environment: currentEnvironment()) { path throws(ReadFailure) in
+            let bytes = try readConfigurationFile(path)
+            recorder.texts.append(SourceText(path: path, bytes: bytes))
+            return bytes
+        }
+        self = .file(path: path, texts: recorder.texts)
+        return loaded
+    }
+
+    /// Reads the settings from the kept texts alone.
+    func load() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
+        switch self {
+        case .quick(let listen, let to): GlobalSettings.quick(listen: listen, to: to)
+        case .file(let path, let texts):
+            loadConfiguration(path: path, environment: currentEnvironment()) { path throws(ReadFailure) in
+                guard let known = texts.first(where: { $0.path == path }) else {
+                    throw ReadFailure(reason: "it was not read by the supervisor")
+                }
+                return known.bytes
+            }
+        }
+    }
+
+    private final class Recorder {
+        var texts: [SourceText] = []
     }
 
     func encode(into writer: inout HandoverWriter) {
@@ -18,7 +49,7 @@ enum ConfigurationSource: Sendable, Equatable {
             writer.put(0)
             writer.put(path)
             writer.put(texts.map(\.path))
-            writer.put(texts.map(\.text))
+            for text in texts { writer.put(text.bytes) }
         case .quick(let listen, let to):
             writer.put(1)
             writer.put(listen)
@@ -29,10 +60,13 @@ enum ConfigurationSource: Sendable, Equatable {
     init?(from reader: inout HandoverReader) {
         switch reader.number() {
         case 0:
-            guard let path = reader.text(), let paths = reader.texts(), let texts = reader.texts(),
-                paths.count == texts.count
-            else { return nil }
-            self = .file(path: path, texts: zip(paths, texts).map { SourceText(path: $0, text: $1) })
+            guard let path = reader.text(), let paths = reader.texts() else { return nil }
+            var texts: [SourceText] = []
+            for path in paths {
+                guard let bytes = reader.block() else { return nil }
+                texts.append(SourceText(path: path, bytes: bytes))
+            }
+            self = .file(path: path, texts: texts)
         case 1:
             guard let listen = reader.texts(), let to = reader.texts() else { return nil }
             self = .quick(listen: listen, to: to)

@@ -1,3 +1,4 @@
+import CUring
 import Glibc
 
 struct Diagnostic: Sendable, Equatable, CustomStringConvertible {
@@ -9,12 +10,15 @@ struct Diagnostic: Sendable, Equatable, CustomStringConvertible {
 }
 
 func loadConfiguration(
-    path: String, environment: [String: String], read: (String) -> String?
+    path: String, environment: [String: String], read: @escaping (String) throws(ReadFailure) -> [UInt8]
 ) -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
-    guard let text = read(path) else {
+    let text: String
+    do throws(ReadFailure) {
+        text = String(decoding: try read(path), as: UTF8.self)
+    } catch {
         return (
             nil,
-            [Diagnostic(severity: .error, location: SourceLocation(file: path, line: 1, column: 1), message: "cannot be read")]
+            [Diagnostic(severity: .error, location: SourceLocation(file: path, line: 1, column: 1), message: error.reason)]
         )
     }
     var settings = GlobalSettings()
@@ -78,5 +82,43 @@ extension GlobalSettings {
     }
 }
 
+struct ReadFailure: Error {
+    var reason: String
+}
+
+func readConfigurationFile(_ path: String) throws(ReadFailure) -> [UInt8] {
+    guard let bytes = readBytes(path) else { throw ReadFailure(reason: errorText(errno)) }
+    return bytes
+}
+
 func settingsHelp(word: String?) -> String { "settings\n" }
-func effectiveConfiguration(_ settings: GlobalSettings) -> String { "" }
+
+func effectiveConfiguration(
+    path: String, environment: [String: String], read: @escaping (String) throws(ReadFailure) -> [UInt8]
+) -> (text: String?, diagnostics: [Diagnostic]) { ("", []) }
+
+struct LogOpenFailure: Error, CustomStringConvertible {
+    var target: String
+    var error: Int32
+    var description: String { "cannot log to \(target): \(errorText(error))" }
+}
+
+func openLog(_ settings: LogSettings) -> Result<Int32, LogOpenFailure> {
+    let descriptor: Int32
+    switch settings.output {
+    case .stdout, .file("/dev/stdout"): descriptor = cprocess_duplicate(STDOUT_FILENO)
+    case .stderr, .file("/dev/stderr"): descriptor = cprocess_duplicate(STDERR_FILENO)
+    case .file(let path): descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
+    case .syslog: descriptor = -1
+    }
+    return descriptor >= 0 ? .success(descriptor) : .failure(LogOpenFailure(target: settings.output.name, error: errno))
+}
+
+func runOrigin(listener: Int32) -> Int32 {
+    while true {
+        let client = accept(listener, nil, nil)
+        guard client >= 0 else { continue }
+        write("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhi\n", to: client)
+        close(client)
+    }
+}

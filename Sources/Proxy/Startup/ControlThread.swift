@@ -7,10 +7,12 @@ final class ControlThread {
     private let settings: GlobalSettings
     private let handover: Handover
     private var workers: [WorkerHandle] = []
+    private var admin: AdminServer?
     private var pendingLogs: [Int32] = []
+    private let startedAt = monotonicMilliseconds()
     /// When the process ends whether or not the workers have ended; nil while it serves.
     private var endsAt: Int?
-    private static let pollWhileEndingMilliseconds = 10
+    private static let pollWhileEndingMilliseconds: Int32 = 10
     private static let graceMilliseconds = 1_000
 
     init(_ handover: Handover, channel: ControlChannel) throws(LaunchFailure) {
@@ -18,8 +20,17 @@ final class ControlThread {
         self.channel = channel
         if let notes = CrashNotes.map(handover.crashNotes) { CrashNotes.install(notes) }
         close(handover.crashNotes)
-        settings = try Self.settings(handover.assignment.source)
-        try startWorkers(addresses: AddressTable(generation: 0, entries: []))
+        guard let settings = handover.assignment.source.load().settings else {
+            throw LaunchFailure("the configuration reads differently in the server process")
+        }
+        self.settings = settings
+        try becomeServant()
+        if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
+        Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
+        try startWorkers(addresses: literalAddresses())
+        if let listener = handover.admin {
+            admin = AdminServer(listener: listener) { [unowned self] in answer($0) }
+        }
     }
 
     /// Serves until told to stop; the exit code.
@@ -32,15 +43,37 @@ final class ControlThread {
 
     private func turn() -> Int32? {
         var waiting = [pollfd(fd: channel.descriptor, events: Int16(POLLIN), revents: 0)]
-        let timeout = endsAt == nil ? -1 : Self.pollWhileEndingMilliseconds
-        _ = poll(&waiting, nfds_t(waiting.count), Int32(timeout))
+        waiting += admin?.interests ?? []
+        _ = poll(&waiting, nfds_t(waiting.count), pollTimeout())
         if waiting[0].revents != 0 { onSupervisor() }
+        admin?.handle(waiting.dropFirst(), now: monotonicMilliseconds())
         guard let endsAt else { return nil }
         if workers.allSatisfy(\.hasEnded) {
             for worker in workers { worker.join() }
             return 0
         }
         return monotonicMilliseconds() >= endsAt ? 0 : nil
+    }
+
+    private func pollTimeout() -> Int32 {
+        if endsAt != nil { return Self.pollWhileEndingMilliseconds }
+        guard let deadline = admin?.nextDeadline else { return -1 }
+        return Int32(clamping: max(0, deadline - monotonicMilliseconds()))
+    }
+
+    private func answer(_ command: AdminCommand) -> String {
+        switch command {
+        case .stat: report.text
+        case .statJSON: report.json.printed() + "\n"
+        case .version: Versions.text
+        case .help: AdminCommand.helpText
+        }
+    }
+
+    private var report: StatReport {
+        StatReport(
+            workers, uptimeMilliseconds: monotonicMilliseconds() - startedAt, restarts: handover.assignment.restarts,
+            process: getpid())
     }
 
     private func onSupervisor() {
@@ -93,17 +126,35 @@ final class ControlThread {
         for descriptor in handover.logs { close(descriptor) }
     }
 
-    /// Reads the settings again from the texts that the supervisor read.
-    private static func settings(_ source: ConfigurationSource) throws(LaunchFailure) -> GlobalSettings {
-        let loaded =
-            switch source {
-            case .quick(let listen, let to): GlobalSettings.quick(listen: listen, to: to)
-            case .file(let path, let texts):
-                loadConfiguration(path: path, environment: currentEnvironment()) { path in
-                    texts.first { $0.path == path }?.text
-                }
+    /// Gives up the supervisor's rights for good, before the first ring is made and the first byte is read.
+    private func becomeServant() throws(LaunchFailure) {
+        guard let rights = handover.assignment.rights else { return }
+        let result = cprocess_drop_rights(uid_t(rights.user), gid_t(rights.group))
+        guard result == 0 else {
+            throw LaunchFailure("cannot become user \(rights.user), group \(rights.group): \(errorText(result))")
+        }
+    }
+
+    /// The backends that need no name server.
+    private func literalAddresses() -> AddressTable {
+        var entries: [BackendAddresses] = []
+        for (server, serverSettings) in settings.servers.enumerated() {
+            for (place, backend) in serverSettings.backends.enumerated() {
+                guard let address = backend.literalAddress else { continue }
+                entries.append(BackendAddresses(server: server, backend: place, addresses: [address]))
             }
-        guard let settings = loaded.settings else { throw LaunchFailure("the configuration reads differently here") }
-        return settings
+        }
+        return AddressTable(generation: 0, entries: entries)
+    }
+}
+
+extension BackendSettings {
+    /// The address when it is written as one; nil for a name.
+    var literalAddress: SocketAddress? {
+        switch address {
+        case .ipv4(let literal), .ipv6(let literal): SocketAddress(literal: literal, port: port)
+        case .unix(let path): SocketAddress(unixPath: path)
+        case .name: nil
+        }
     }
 }

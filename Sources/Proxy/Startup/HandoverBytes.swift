@@ -6,9 +6,11 @@ struct HandoverWriter {
         withUnsafeBytes(of: Int64(value).littleEndian) { bytes.append(contentsOf: $0) }
     }
 
-    mutating func put(_ text: String) {
-        put(text.utf8.count)
-        bytes.append(contentsOf: text.utf8)
+    mutating func put(_ text: String) { put(Array(text.utf8)) }
+
+    mutating func put(_ block: [UInt8]) {
+        put(block.count)
+        bytes += block
     }
 
     mutating func put(_ texts: [String]) {
@@ -38,10 +40,12 @@ struct HandoverReader {
         return count
     }
 
-    mutating func text() -> String? {
+    mutating func text() -> String? { block().map { String(decoding: $0, as: UTF8.self) } }
+
+    mutating func block() -> [UInt8]? {
         guard let length = count() else { return nil }
         defer { position += length }
-        return String(decoding: bytes[position..<position + length], as: UTF8.self)
+        return Array(bytes[position..<position + length])
     }
 
     mutating func texts() -> [String]? {

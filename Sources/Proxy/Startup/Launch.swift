@@ -10,6 +10,10 @@ public struct RunRequest: Sendable {
     public var source: Source
     /// Descriptor for the ready lines, besides standard output.
     public var readyDescriptor: Int32?
+    /// A process beside the server whose end is worth a word.
+    var companion: Int32?
+    /// What to tell people once requests are answered.
+    var invitation: (@Sendable ([SocketAddress]) -> String)?
 
     public init(_ source: Source, readyDescriptor: Int32? = nil) {
         self.source = source
@@ -33,42 +37,63 @@ public func run(_ request: RunRequest) -> Int32 {
     }
 }
 
-/// The order of starting: settings, limits, workers, then what needs rights: listeners, logs, the admin socket.
+/// The order of starting: settings, the kernel, limits, workers, then what needs rights: listeners, logs, the admin socket.
 private func prepare(_ request: RunRequest) throws(LaunchFailure) -> PreparedRun {
     let (source, settings) = try readSettings(request.source)
-    let crew = Crew(wanted: settings.workers, machine: .current())
+    let rights = try ServerRights.find(settings)
+    let facts = SystemFacts.gather()
+    if let refusal = RingRefusal(facts) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
+    let files = try OpenFiles.decide(settings)
+    try files.apply()
+    raiseLockedMemory()
+    let crew = Crew(wanted: settings.workers, machine: facts.machine)
+    let plan = ResourcePlan(settings: settings, crew: crew, openFiles: files.applied)
     let listeners = try ListenerSet.open(settings, workers: crew.workers)
-    let logs = try LogPlan(settings).open()
-    let admin = try settings.adminSocketPath.map { path throws(LaunchFailure) in try AdminSocket.open(path) }
+    let logs: [Int32]
+    var admin: AdminSocket?
+    do throws(LaunchFailure) {
+        logs = try LogPlan(settings).open()
+        admin = try AdminSocket.open(settings)
+    } catch {
+        listeners.removeUnixFiles()
+        throw error
+    }
+    announce(plan, facts, listeners, admin)
     let assignment = ServerAssignment(
         source: source, workers: crew.workers, cpus: crew.cpus,
         listeners: listeners.listeners.map { ServerAssignment.Listener(worker: $0.worker, server: $0.server) },
-        logCount: logs.count, hasAdminListener: admin != nil, rights: nil, restarts: 0)
+        logCount: logs.count, hasAdminListener: admin != nil, rights: rights, restarts: 0)
     return PreparedRun(
         settings: settings, assignment: assignment, listeners: listeners, logs: logs, admin: admin,
-        readyDescriptor: request.readyDescriptor)
+        readyDescriptor: request.readyDescriptor, companion: request.companion, invitation: request.invitation)
+}
+
+/// The start-up summary: what was found, what was applied, what it adds up to.
+private func announce(_ plan: ResourcePlan, _ facts: SystemFacts, _ listeners: ListenerSet, _ admin: AdminSocket?) {
+    for line in plan.summary { say(line) }
+    let extra = facts.ring.features.contains(.minimumWait) ? "with" : "without"
+    say("kernel \(facts.kernel.release): io_uring with all that is needed, \(extra) minimum wait")
+    for warning in listeners.warnings { say("warning: \(warning)") }
+    if plan.clientConnectionsMax < 64 {
+        say("warning: there is room for \(plan.clientConnectionsMax) client connections only; raise max-nofile")
+    }
+    if let admin { say("admin socket \(admin.path)") }
 }
 
 /// Reads and checks the configuration; prints all that is wrong with it before it gives up.
 func readSettings(_ source: RunRequest.Source) throws(LaunchFailure) -> (ConfigurationSource, GlobalSettings) {
+    var recorded: ConfigurationSource
+    let name: String
     switch source {
     case .quick(let listen, let to):
-        return (.quick(listen: listen, to: to), try accepted(GlobalSettings.quick(listen: listen, to: to), "the command line"))
+        recorded = .quick(listen: listen, to: to)
+        name = "the command line"
     case .file(let path):
-        var texts: [ConfigurationSource.SourceText] = []
-        let loaded = loadConfiguration(path: path, environment: currentEnvironment()) { path in
-            guard let text = readTextFile(path) else { return nil }
-            texts.append(.init(path: path, text: text))
-            return text
-        }
-        return (.file(path: path, texts: texts), try accepted(loaded, path))
+        recorded = .file(path: path, texts: [])
+        name = path
     }
-}
-
-private func accepted(
-    _ loaded: (settings: GlobalSettings?, diagnostics: [Diagnostic]), _ name: String
-) throws(LaunchFailure) -> GlobalSettings {
+    let loaded = recorded.loadRecording()
     for diagnostic in loaded.diagnostics { write("\(diagnostic)\n", to: STDERR_FILENO) }
     guard let settings = loaded.settings else { throw LaunchFailure("\(name) is not a configuration to run with") }
-    return settings
+    return (recorded, settings)
 }

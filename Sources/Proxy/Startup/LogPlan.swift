@@ -1,4 +1,3 @@
-import CUring
 import Glibc
 
 /// The logs of a configuration in their fixed order, one descriptor each: the operator's log, then for every server its
@@ -20,41 +19,25 @@ struct LogPlan {
     func open() throws(LaunchFailure) -> [Int32] {
         var descriptors: [Int32] = []
         for log in logs {
-            let descriptor = Self.open(log.enabled ? log.output : .file("/dev/null"))
-            guard descriptor >= 0 else {
-                let reason = errorText(errno)
+            var nowhere = log
+            nowhere.output = .file("/dev/null")
+            switch openLog(log.enabled ? log : nowhere) {
+            case .success(let descriptor): descriptors.append(descriptor)
+            case .failure(let failure):
                 for opened in descriptors { close(opened) }
-                throw LaunchFailure("cannot open the log \(Self.name(log.output)): \(reason)")
+                throw LaunchFailure("\(failure)")
             }
-            descriptors.append(descriptor)
         }
         return descriptors
     }
+}
 
-    private static func open(_ output: LogSettings.Output) -> Int32 {
-        switch output {
-        case .stdout, .file("/dev/stdout"): return cprocess_duplicate(STDOUT_FILENO)
-        case .stderr, .file("/dev/stderr"): return cprocess_duplicate(STDERR_FILENO)
-        case .file(let path): return Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
-        case .syslog: return openSyslog()
-        }
-    }
-
-    /// A datagram socket connected to the system's log; the facility goes into each line.
-    private static func openSyslog() -> Int32 {
-        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0, let address = SocketAddress(unixPath: "/dev/log") else { return descriptor }
-        if address.connect(descriptor) == 0 { return descriptor }
-        let failure = errno
-        close(descriptor)
-        errno = failure
-        return -1
-    }
-
-    private static func name(_ output: LogSettings.Output) -> String {
-        switch output {
+extension LogSettings.Output {
+    /// As people call it.
+    var name: String {
+        switch self {
         case .file(let path): path
-        case .syslog: "/dev/log (syslog)"
+        case .syslog(let facility): "syslog:\(facility)"
         case .stdout: "standard output"
         case .stderr: "standard error"
         }

@@ -4,15 +4,14 @@ import Glibc
 /// The hidden sub-command under which the program serves.
 let serverProcessCommand = "server-process"
 
-/// Starts this program again as a server process; its process id or a negative errno.
-func spawnServer(control: Int32, backtrace: BacktraceFile?) -> Int32 {
-    var environment = currentEnvironment()
-    if let backtrace, environment["SWIFT_BACKTRACE"] == nil {
-        environment["SWIFT_BACKTRACE"] = backtrace.setting
-    }
-    return withCStrings(["weir", serverProcessCommand]) { arguments in
+/// Starts this program again under a hidden sub-command, `control` as its descriptor 3; its process id or a negative errno.
+func spawnSelf(
+    _ command: String, control: Int32, variables: [String: String] = [:], diesWithParent: Bool = false
+) -> Int32 {
+    let environment = variables.merging(currentEnvironment()) { _, inherited in inherited }
+    return withCStrings(["weir", command]) { arguments in
         withCStrings(environment.map { "\($0.key)=\($0.value)" }) { variables in
-            cprocess_spawn("/proc/self/exe", arguments, variables, control)
+            cprocess_spawn("/proc/self/exe", arguments, variables, control, diesWithParent ? 1 : 0)
         }
     }
 }

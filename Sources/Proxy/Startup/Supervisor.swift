@@ -51,10 +51,10 @@ final class Supervisor {
 
     /// Serves until asked to stop; the exit code.
     func run() throws(LaunchFailure) -> Int32 {
+        defer { closeListeners() }
         try startServer()
         while true {
-            let code = waitForEvents()
-            if let code { return code }
+            if let code = waitForEvents() { return code }
         }
     }
 
@@ -81,6 +81,7 @@ final class Supervisor {
                 let ended = cprocess_reap(&ending)
                 guard ended > 0 else { return nil }
                 if ended == process, let code = onServerEnded(ending) { return code }
+                if ended == prepared.companion { say("the origin of the demo has ended") }
             }
         case SIGTERM, SIGINT: return stop()
         case SIGUSR1: reopenLogs()
@@ -183,7 +184,9 @@ final class Supervisor {
         guard paired == 0 else { throw LaunchFailure("no socket pair for the server process: \(errorText(paired))") }
         defer { close(theirs) }
         backtrace?.clear()
-        process = spawnServer(control: theirs, backtrace: backtrace)
+        process = spawnSelf(
+            serverProcessCommand, control: theirs,
+            variables: backtrace.map { ["SWIFT_BACKTRACE": $0.setting] } ?? [:])
         guard process > 0 else {
             close(ours)
             throw LaunchFailure("cannot start the server process: \(errorText(process))")
