@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/filter.h>
 #include <malloc.h>
 #include <pwd.h>
 #include <sched.h>
@@ -251,6 +252,8 @@ int cprocess_group_id(const char *name, gid_t *group)
 
 /* Crash marks: one place per process, the handlers that stood before ours, and ours, which marks and passes on. */
 static struct cprocess_crash_mark *crash_mark;
+static int crash_control = -1;
+static unsigned char crash_word;
 static const int deadly_signals[] = {SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGSEGV, SIGBUS};
 enum { deadly_count = sizeof deadly_signals / sizeof *deadly_signals };
 static struct sigaction handlers_before[deadly_count];
@@ -269,6 +272,7 @@ static void mark_crash(int number, siginfo_t *info, void *context)
 #endif
         mark->fault_address = (uint64_t)(uintptr_t)info->si_addr;
         mark->thread = (uint64_t)syscall(SYS_gettid);
+        if (crash_control >= 0) send(crash_control, &crash_word, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     for (int i = 0; i < deadly_count; i++) {
         if (deadly_signals[i] != number) continue;
@@ -278,14 +282,34 @@ static void mark_crash(int number, siginfo_t *info, void *context)
     }
 }
 
-void cprocess_mark_crashes(struct cprocess_crash_mark *mark)
+void cprocess_mark_crashes(struct cprocess_crash_mark *mark, int control, unsigned char word)
 {
     crash_mark = mark;
+    crash_control = control;
+    crash_word = word;
     for (int i = 0; i < deadly_count; i++) {
         struct sigaction ours = {.sa_sigaction = mark_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
         sigemptyset(&ours.sa_mask);
         sigaction(deadly_signals[i], &ours, &handlers_before[i]);
     }
+}
+
+int cprocess_steer_by_cpu(int socket, const int *cpus, unsigned count)
+{
+    struct sock_filter *program = calloc(2 * count + 3, sizeof *program);
+    if (!program) return -ENOMEM;
+    unsigned n = 0;
+    program[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)SKF_AD_OFF + SKF_AD_CPU);
+    for (unsigned i = 0; i < count; i++) {
+        program[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)cpus[i], 0, 1);
+        program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, i);
+    }
+    program[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count);
+    program[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+    struct sock_fprog whole = {.len = (unsigned short)n, .filter = program};
+    int result = setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof whole) < 0 ? -errno : 0;
+    free(program);
+    return result;
 }
 
 pid_t cprocess_thread_id(void) { return (pid_t)syscall(SYS_gettid); }

@@ -57,14 +57,19 @@ int cprocess_drop_rights(uid_t user, gid_t group);
 int cprocess_user_ids(const char *name, uid_t *user, gid_t *group);
 int cprocess_group_id(const char *name, gid_t *group);
 
-/* Takes note of deadly signals before Swift's own handler runs: `mark` gets signal, place and address of the fault. */
+/* Takes note of deadly signals before Swift's own handler runs: `mark` gets signal, place and address of the fault, and
+ * the byte `word` goes to the socket `control`, since a handler that writes a backtrace may take its time. */
 struct cprocess_crash_mark {
     uint64_t signal;
     uint64_t program_counter;
     uint64_t fault_address;
     uint64_t thread; /* as gettid(2) */
 };
-void cprocess_mark_crashes(struct cprocess_crash_mark *mark);
+void cprocess_mark_crashes(struct cprocess_crash_mark *mark, int control, unsigned char word);
+
+/* Steers new connections of a port to the listener of the processor that received them: `cpus[i]` to the i-th of
+ * `count` sockets in the order of their listen calls; others by their number.  0 or a negative errno. */
+int cprocess_steer_by_cpu(int socket, const int *cpus, unsigned count);
 
 /* The kernel's number of the calling thread. */
 pid_t cprocess_thread_id(void);

@@ -19,10 +19,14 @@ enum ControlMessage: Equatable {
     case failed(String)
     /// A line for the operator.
     case notice(String)
+    /// A deadly signal came; sent by the handler in C, while the backtrace is still to be written.
+    case crashed
 
     private enum Kind: UInt8 {
-        case assignment, descriptors, logs, drain, stopNow, ready, failed, notice
+        case assignment, descriptors, logs, drain, stopNow, ready, failed, notice, crashed
     }
+
+    static let crashedByte = Kind.crashed.rawValue
 
     var bytes: [UInt8] {
         switch self {
@@ -31,6 +35,7 @@ enum ControlMessage: Equatable {
         case .logs: [Kind.logs.rawValue]
         case .drain(let deadline): [Kind.drain.rawValue] + Array("\(deadline)".utf8)
         case .stopNow: [Kind.stopNow.rawValue]
+        case .crashed: [Self.crashedByte]
         case .ready: [Kind.ready.rawValue]
         case .failed(let sentence): [Kind.failed.rawValue] + Array(sentence.utf8).prefix(ControlChannel.textBytesMax)
         case .notice(let line): [Kind.notice.rawValue] + Array(line.utf8).prefix(ControlChannel.textBytesMax)
@@ -48,6 +53,7 @@ enum ControlMessage: Equatable {
             guard let deadline = Int(text) else { return nil }
             self = .drain(deadlineMilliseconds: deadline)
         case .stopNow: self = .stopNow
+        case .crashed: self = .crashed
         case .ready: self = .ready
         case .failed: self = .failed(text)
         case .notice: self = .notice(text)
@@ -59,6 +65,15 @@ enum ControlMessage: Equatable {
 struct ControlChannel {
     static let textBytesMax = 16 * 1024
     let descriptor: Int32
+
+    /// How long a send may wait for a reader that hangs.
+    static let patienceSeconds = 1
+
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+        var patience = timeval(tv_sec: Self.patienceSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    }
 
     enum Received {
         case message(ControlMessage, [Int32])

@@ -7,18 +7,25 @@ final class ControlThread {
     private let settings: GlobalSettings
     private let handover: Handover
     private var workers: [WorkerHandle] = []
+    private var book: AddressBook
     private var admin: AdminServer?
+    private var idleTrim = IdleTrim()
+    private var nextLookAt = 0
+    private var hasSupervisor = true
     private var pendingLogs: [Int32] = []
     private let startedAt = monotonicMilliseconds()
     /// When the process ends whether or not the workers have ended; nil while it serves.
     private var endsAt: Int?
     private static let pollWhileEndingMilliseconds: Int32 = 10
     private static let graceMilliseconds = 1_000
+    private static let lookEveryMilliseconds = 1_000
 
     init(_ handover: Handover, channel: ControlChannel) throws(LaunchFailure) {
         self.handover = handover
         self.channel = channel
-        if let notes = CrashNotes.map(handover.crashNotes) { CrashNotes.install(notes) }
+        if let notes = CrashNotes.map(handover.crashNotes) {
+            CrashNotes.install(notes, control: channel.descriptor, word: ControlMessage.crashedByte)
+        }
         close(handover.crashNotes)
         guard let settings = handover.assignment.source.load().settings else {
             throw LaunchFailure("the configuration reads differently in the server process")
@@ -27,7 +34,8 @@ final class ControlThread {
         try becomeServant()
         if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
         Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
-        try startWorkers(addresses: literalAddresses())
+        book = AddressBook(settings)
+        try startWorkers(addresses: book.table())
         if let listener = handover.admin {
             admin = AdminServer(listener: listener) { [unowned self] in answer($0) }
         }
@@ -42,22 +50,38 @@ final class ControlThread {
     }
 
     private func turn() -> Int32? {
-        var waiting = [pollfd(fd: channel.descriptor, events: Int16(POLLIN), revents: 0)]
+        // poll leaves out a negative descriptor, and then reports nothing for it.
+        var waiting = [pollfd(fd: hasSupervisor ? channel.descriptor : -1, events: Int16(POLLIN), revents: 0)]
         waiting += admin?.interests ?? []
         _ = poll(&waiting, nfds_t(waiting.count), pollTimeout())
         if waiting[0].revents != 0 { onSupervisor() }
-        admin?.handle(waiting.dropFirst(), now: monotonicMilliseconds())
-        guard let endsAt else { return nil }
+        let now = monotonicMilliseconds()
+        admin?.handle(waiting.dropFirst(), now: now)
+        guard let endsAt else { return look(now) }
         if workers.allSatisfy(\.hasEnded) {
             for worker in workers { worker.join() }
             return 0
         }
-        return monotonicMilliseconds() >= endsAt ? 0 : nil
+        return now >= endsAt ? 0 : nil
+    }
+
+    /// What wants a look now and then: workers that ended unasked, and memory that a load left behind.
+    private func look(_ now: Int) -> Int32? {
+        guard now >= nextLookAt else { return nil }
+        nextLookAt = now + Self.lookEveryMilliseconds
+        if let ended = workers.first(where: \.hasEnded) {
+            channel.send(.failed("worker \(ended.index) ended unasked; the server process ends with it"))
+            return 1
+        }
+        if idleTrim.observe(activity: workers.reduce(0) { $0 &+ $1.counters[WorkerCounter.requests] }, at: now) {
+            Allocator.live.trim()
+        }
+        return nil
     }
 
     private func pollTimeout() -> Int32 {
         if endsAt != nil { return Self.pollWhileEndingMilliseconds }
-        guard let deadline = admin?.nextDeadline else { return -1 }
+        let deadline = min(admin?.nextDeadline ?? Int.max, nextLookAt)
         return Int32(clamping: max(0, deadline - monotonicMilliseconds()))
     }
 
@@ -85,6 +109,7 @@ final class ControlThread {
         case .unreadable: break
         case .closed:
             // The supervisor is gone: nobody else would end this process.
+            hasSupervisor = false
             if endsAt == nil { drain(settings.drainDeadlineMilliseconds) }
         }
     }
@@ -132,29 +157,6 @@ final class ControlThread {
         let result = cprocess_drop_rights(uid_t(rights.user), gid_t(rights.group))
         guard result == 0 else {
             throw LaunchFailure("cannot become user \(rights.user), group \(rights.group): \(errorText(result))")
-        }
-    }
-
-    /// The backends that need no name server.
-    private func literalAddresses() -> AddressTable {
-        var entries: [BackendAddresses] = []
-        for (server, serverSettings) in settings.servers.enumerated() {
-            for (place, backend) in serverSettings.backends.enumerated() {
-                guard let address = backend.literalAddress else { continue }
-                entries.append(BackendAddresses(server: server, backend: place, addresses: [address]))
-            }
-        }
-        return AddressTable(generation: 0, entries: entries)
-    }
-}
-
-extension BackendSettings {
-    /// The address when it is written as one; nil for a name.
-    var literalAddress: SocketAddress? {
-        switch address {
-        case .ipv4(let literal), .ipv6(let literal): SocketAddress(literal: literal, port: port)
-        case .unix(let path): SocketAddress(unixPath: path)
-        case .name: nil
         }
     }
 }

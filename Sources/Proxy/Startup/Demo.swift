@@ -51,7 +51,7 @@ struct DemoOrigin {
         var server = ServerSettings()
         server.addresses = [.ipv4("127.0.0.1", port: 0)]
         settings.servers = [server]
-        let set = try ListenerSet.open(settings, workers: 1)
+        let set = try ListenerSet.open(settings, crew: Crew(wanted: 1, machine: .current()))
         defer { set.close() }
         let listener = set.listeners[0]
         let process = spawnSelf(originProcessCommand, control: listener.descriptor, diesWithParent: true)

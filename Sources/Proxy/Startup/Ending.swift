@@ -17,7 +17,8 @@ struct Ending: Equatable {
         guard let signal else {
             return "the server process \(process) ended by itself with exit code \(exitCode ?? -1)"
         }
-        var text = "the server process \(process) died of \(Self.name(signal))"
+        // A crashed process that takes too long over its backtrace is killed: the first signal is the cause.
+        var text = "the server process \(process) died of \(Self.name(crash?.signal ?? signal))"
         if let crash {
             text += crash.worker.map { " in worker \($0)" } ?? " in the control thread"
             if let step = crash.step { text += " at step \(crashStepName(step))" }

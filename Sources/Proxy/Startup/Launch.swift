@@ -48,7 +48,7 @@ private func prepare(_ request: RunRequest) throws(LaunchFailure) -> PreparedRun
     raiseLockedMemory()
     let crew = Crew(wanted: settings.workers, machine: facts.machine)
     let plan = ResourcePlan(settings: settings, crew: crew, openFiles: files.applied)
-    let listeners = try ListenerSet.open(settings, workers: crew.workers)
+    let listeners = try ListenerSet.open(settings, crew: crew)
     let logs: [Int32]
     var admin: AdminSocket?
     do throws(LaunchFailure) {

@@ -21,7 +21,7 @@ struct ListenerSet {
     ///
     /// The first socket of an address is bound without SO_REUSEPORT, so that a port that anybody else listens on, with
     /// or without that option, is an error. With the option set afterwards, the sockets of the other workers join it.
-    static func open(_ settings: GlobalSettings, workers: Int) throws(LaunchFailure) -> ListenerSet {
+    static func open(_ settings: GlobalSettings, crew: Crew) throws(LaunchFailure) -> ListenerSet {
         var set = ListenerSet()
         do throws(LaunchFailure) {
             let longestQueue = readNumber("/proc/sys/net/core/somaxconn") ?? Int.max
@@ -32,7 +32,7 @@ struct ListenerSet {
                             + "sysctl -w net.core.somaxconn=\(server.backlog)")
                 }
                 for address in server.addresses {
-                    try set.open(address, of: server, index: index, workers: workers)
+                    try set.open(address, of: server, index: index, crew: crew)
                 }
             }
         } catch {
@@ -65,7 +65,7 @@ struct ListenerSet {
     }
 
     private mutating func open(
-        _ address: ListenAddress, of server: ServerSettings, index: Int, workers: Int
+        _ address: ListenAddress, of server: ServerSettings, index: Int, crew: Crew
     ) throws(LaunchFailure) {
         switch address {
         case .unix(let path):
@@ -73,19 +73,31 @@ struct ListenerSet {
             unixPaths.append(path)
             listeners.append(
                 OpenListener(
-                    descriptor: descriptor, server: index, worker: index % workers,
+                    descriptor: descriptor, server: index, worker: index % crew.workers,
                     address: SocketAddress(unixPath: path) ?? SocketAddress()))
         case .ipv4(let host, let port), .ipv6(let host, let port):
             guard var wanted = SocketAddress(literal: host, port: port) else {
                 throw LaunchFailure("cannot listen on \(host): it is not an IPv4 or IPv6 address")
             }
-            for (place, worker) in Self.workers(of: server, index: index, workers: workers).enumerated() {
+            let workers = Self.workers(of: server, index: index, workers: crew.workers)
+            for (place, worker) in workers.enumerated() {
                 let descriptor = try openStreamListener(wanted, tcp: server.tcp, backlog: server.backlog, joins: place > 0)
                 // Port zero: the first socket decides, the others join it.
                 wanted = boundAddress(of: descriptor) ?? wanted
                 listeners.append(OpenListener(descriptor: descriptor, server: index, worker: worker, address: wanted))
             }
+            if server.tcp.steerByCPU, workers.count > 1, let last = listeners.last {
+                steer(last.descriptor, workers.map { crew.cpus.isEmpty ? $0 : crew.cpus[$0] })
+            }
         }
+    }
+}
+
+extension ListenerSet {
+    /// Steering is a help, not a need: a kernel that refuses it spreads connections by their addresses.
+    private mutating func steer(_ listener: Int32, _ cpus: [Int]) {
+        let result = cprocess_steer_by_cpu(listener, cpus.map(Int32.init), UInt32(cpus.count))
+        if result < 0 { warnings.append("connections are not steered by CPU: \(errorText(result))") }
     }
 }
 

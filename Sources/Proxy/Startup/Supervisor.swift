@@ -9,6 +9,8 @@ final class Supervisor {
         /// A server process was started and has not reported yet.
         case starting
         case serving
+        /// A deadly signal came, and the process is writing its backtrace; killed at this time.
+        case dying(until: Int)
         /// The last process died; the next starts at this time.
         case pausing(until: Int)
         /// Asked to finish its exchanges; ended by force at this time.
@@ -20,6 +22,8 @@ final class Supervisor {
     /// What the server may need beyond its deadline to close everything, in milliseconds.
     private static let graceMilliseconds = 2_000
     private static let endingMilliseconds = 500
+    /// How long a crashed process may write its backtrace while clients wait for the next one, in milliseconds.
+    private static let dyingMilliseconds = 200
 
     private let prepared: PreparedRun
     private let signals: Int32
@@ -105,6 +109,10 @@ final class Supervisor {
             }
         case .message(.failed(let sentence), _): failure = sentence
         case .message(.notice(let line), _): say(line)
+        case .message(.crashed, _):
+            if phase == .serving || phase == .starting {
+                phase = .dying(until: monotonicMilliseconds() + Self.dyingMilliseconds)
+            }
         case .message(let other, let descriptors):
             for descriptor in descriptors { close(descriptor) }
             say("the server process sent '\(other)', which is not for it to send")
@@ -123,6 +131,9 @@ final class Supervisor {
                 say("\(error)")
                 pauseBeforeRestart()
             }
+        case .dying(let until) where now >= until:
+            kill(process, SIGKILL)
+            phase = .dying(until: now + Self.dyingMilliseconds)
         case .draining(let until) where now >= until:
             say("the server process does not end; it is killed")
             kill(process, SIGKILL)
@@ -130,7 +141,7 @@ final class Supervisor {
         case .ending(let until) where now >= until:
             kill(process, SIGKILL)
             phase = .ending(until: now + Self.endingMilliseconds)
-        case .starting, .serving, .pausing, .draining, .ending: break
+        case .starting, .serving, .dying, .pausing, .draining, .ending: break
         }
         return nil
     }
@@ -138,7 +149,7 @@ final class Supervisor {
     private func pollTimeout() -> Int32 {
         switch phase {
         case .starting, .serving: -1
-        case .pausing(let until), .draining(let until), .ending(let until):
+        case .dying(let until), .pausing(let until), .draining(let until), .ending(let until):
             Int32(clamping: max(0, until - monotonicMilliseconds()))
         }
     }
@@ -152,7 +163,7 @@ final class Supervisor {
         case .pausing:
             closeListeners()
             return 0
-        case .starting, .serving:
+        case .starting, .serving, .dying:
             say("stopping: open exchanges have \(seconds(deadline)) to finish; a second signal ends them at once")
             closeListeners()
             channel?.send(.drain(deadlineMilliseconds: deadline))
@@ -227,10 +238,10 @@ final class Supervisor {
             guard let signal = ending.signal, signal != SIGKILL else { return ending.exitCode ?? 0 }
             say(ending.sentence)
             return 1
-        case .starting where !hasServed:
+        case .starting where !hasServed, .dying where !hasServed:
             say(failure ?? ending.sentence)
             return 1
-        case .starting, .serving, .pausing:
+        case .starting, .serving, .dying, .pausing:
             say(failure ?? ending.sentence)
             restarts += 1
             pauseBeforeRestart()

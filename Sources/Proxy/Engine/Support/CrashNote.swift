@@ -52,12 +52,14 @@ enum CrashNotes {
         return memory?.assumingMemoryBound(to: UInt64.self)
     }
 
-    /// Makes this process write its notes to `memory`, and mark deadly signals there. Before any worker starts.
-    static func install(_ memory: UnsafeMutablePointer<UInt64>) {
+    /// Makes this process write its notes to `memory`, mark deadly signals there, and send the byte `word` to `control`
+    /// when one comes. Before any worker starts.
+    static func install(_ memory: UnsafeMutablePointer<UInt64>, control: Int32 = -1, word: UInt8 = 0) {
         memory.update(repeating: 0, count: memoryBytes / MemoryLayout<UInt64>.size)
         memory[imageWord] = imageAddress()
         sharedNotes = memory
-        cprocess_mark_crashes(UnsafeMutableRawPointer(memory).assumingMemoryBound(to: cprocess_crash_mark.self))
+        cprocess_mark_crashes(
+            UnsafeMutableRawPointer(memory).assumingMemoryBound(to: cprocess_crash_mark.self), control, word)
     }
 
     /// What the memory tells about a crash; nil when nothing was noted.
