@@ -5,6 +5,11 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 let strictC: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])]
 
+/// `make build ALLOCATOR=glibc` leaves jemalloc out; its calls are bound weakly and then find nothing.
+let jemalloc: [LinkerSetting] =
+    Context.environment["WEIR_ALLOCATOR"] == "glibc"
+    ? [] : [.linkedLibrary("jemalloc", .when(configuration: .release))]
+
 let package = Package(
     name: "weir",
     products: [.executable(name: "weir", targets: ["weir"])],
@@ -21,8 +26,7 @@ let package = Package(
         .target(name: "CCares", cSettings: strictC, linkerSettings: [.linkedLibrary("cares")]),
         // Purge and decay under control; weakly bound, because sanitizers bring an allocator of their own.
         .target(
-            name: "CJemalloc", cSettings: strictC,
-            linkerSettings: [.linkedLibrary("jemalloc", .when(configuration: .release))]),
+            name: "CJemalloc", cSettings: strictC, linkerSettings: jemalloc),
         // Everything on the path of a request, in one module: calls across modules cost up to 40 times more.
         .target(
             name: "Proxy",
