@@ -98,7 +98,7 @@ struct ChunkedDecoder: Sendable {
             case .extensions:
                 if byte == ASCII.carriageReturn {
                     state = .sizeLineFeed
-                } else if isControl(byte) {
+                } else if !ValueBytes.contains(byte) {
                     return fail(byte == ASCII.lineFeed ? .bareLineFeed : .chunkExtensionInvalid)
                 }
                 if let failure = countSizeByte() { return fail(failure) }
@@ -142,17 +142,20 @@ struct ChunkedDecoder: Sendable {
         return state == .failed ? .failed(failure) : .needMore
     }
 
-    /// Gives out trailer lines up to the blank line or the end of the bytes, checking line ends only.
+    /// Gives out trailer lines up to the blank line, the limit or the end of the bytes, checking line ends only.
     private mutating func nextTrailerPiece(_ bytes: Span<UInt8>, from start: Int) -> ChunkEvent {
+        let room = trailerBytesMax &- trailerBytes
+        if room <= 0 { return fail(.trailersTooLarge) }
+        let end = bytes.count &- start < room ? bytes.count : start &+ room
         var index = start
-        scan: while index < bytes.count {
+        scan: while index < end {
             switch state {
             case .trailerLineStart:
                 if bytes[index] == ASCII.carriageReturn { break scan }
                 state = .trailerLine
             case .trailerLine:
-                index = firstControl(bytes, from: index, to: bytes.count)
-                if index == bytes.count { break scan }
+                index = firstOutside(ValueBytes.self, bytes, from: index, to: end)
+                if index == end { break scan }
                 switch bytes[index] {
                 case ASCII.carriageReturn: state = .trailerLineFeed
                 case ASCII.lineFeed: return fail(.bareLineFeed)
@@ -166,7 +169,6 @@ struct ChunkedDecoder: Sendable {
             }
         }
         trailerBytes &+= index &- start
-        if trailerBytes > trailerBytesMax { return fail(.trailersTooLarge) }
         return .trailerBytes(start: start, length: index &- start)
     }
 

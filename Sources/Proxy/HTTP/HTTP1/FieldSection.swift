@@ -17,8 +17,7 @@ struct FieldFacts {
     var expectsContinue = false
     var expectsOther = false
 
-    /// Takes note of a field that the table knows, and gives it its flags; nil when all is well.
-    @inline(__always)
+    /// Takes note of a field that `isNoted`, and gives it its flags; nil when all is well.
     mutating func note(_ bytes: Span<UInt8>, _ field: inout FieldRange, index: Int) -> ParseFailure? {
         let start = Int(field.valueStart)
         let length = Int(field.valueLength)
@@ -186,7 +185,7 @@ func parseFieldSection(
         if count >= countMax { return .failed(.tooManyFields) }
         switch parseFieldLine(bytes, from: position, to: end) {
         case .complete(var field, let next):
-            if field.name != .other, let failure = facts.note(bytes, &field, index: count) { return .failed(failure) }
+            if field.name.isNoted, let failure = facts.note(bytes, &field, index: count) { return .failed(failure) }
             fields[count] = field
             count &+= 1
             position = next
@@ -207,14 +206,14 @@ enum FieldLineParse {
 /// Reads one field line at `start`, looking at no byte from `end` on, which must not be above 65,535.
 @inline(__always)
 func parseFieldLine(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> FieldLineParse {
-    let nameEnd = firstNonToken(bytes, from: start, to: end)
+    let nameEnd = firstOutside(TokenBytes.self, bytes, from: start, to: end)
     if nameEnd == end { return .outOfBytes }
     if bytes[nameEnd] != ASCII.colon || nameEnd == start {
         return .failed(nameFailure(bytes[nameEnd], isFirst: nameEnd == start))
     }
     var valueStart = nameEnd &+ 1
     while valueStart < end && isBlank(bytes[valueStart]) { valueStart &+= 1 }
-    let lineEnd = firstControl(bytes, from: valueStart, to: end)
+    let lineEnd = firstOutside(ValueBytes.self, bytes, from: valueStart, to: end)
     if lineEnd == end { return .outOfBytes }
     if bytes[lineEnd] != ASCII.carriageReturn {
         return .failed(bytes[lineEnd] == ASCII.lineFeed ? .bareLineFeed : .fieldValueInvalid)

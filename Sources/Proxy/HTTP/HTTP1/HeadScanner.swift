@@ -9,22 +9,19 @@ enum ASCII {
 
 typealias Bytes16 = SIMD16<UInt8>
 
-/// Loads the 16 bytes from `index`, which must all lie within `bytes`.
+/// Loads the 16 bytes from `index`; the span itself checks that they lie within it.
 ///
 /// In this file operators stand between two vectors only: with a number on one side they are not inlined by
 /// Swift 6.3 and cost fifty times as much.
 @inline(__always)
 func load16(_ bytes: Span<UInt8>, at index: Int) -> Bytes16 {
-    precondition(index >= 0 && bytes.count &- index >= 16)
-    return bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: Bytes16.self)  // bound checked above
+    bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: Bytes16.self)
 }
 
-/// Loads the eight bytes from `index`, which must all lie within `bytes`, as one little-endian word.
+/// Loads the eight bytes from `index` as one little-endian word; the span itself checks that they lie within it.
 @inline(__always)
 func load8(_ bytes: Span<UInt8>, at index: Int) -> UInt64 {
-    precondition(index >= 0 && bytes.count &- index >= 8)
-    let word = bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)  // bound checked above
-    return UInt64(littleEndian: word)
+    UInt64(littleEndian: bytes.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
 }
 
 /// The bit that tells a lower-case letter from its upper-case twin, in each byte of a word.
@@ -56,53 +53,130 @@ func foldedShortWord(_ bytes: Span<UInt8>, at index: Int, length: Int) -> UInt64
     return (word | caseBits) & (UInt64.max >> (64 &- 8 &* UInt64(length)))
 }
 
+/// Lanes that are set or not, one for each byte of a block.
+typealias Lanes = SIMDMask<SIMD16<Int8>>
+
 /// The first lane that is set, 16 when none is.
 @inline(__always)
-func firstLane(_ mask: SIMDMask<SIMD16<Int8>>) -> Int {
-    let words = unsafeBitCast(mask, to: SIMD2<UInt64>.self)
+func firstLane(_ lanes: Lanes) -> Int {
+    let words = unsafeBitCast(lanes, to: SIMD2<UInt64>.self)
     if words[0] != 0 { return words[0].trailingZeroBitCount >> 3 }
     return 8 &+ (words[1].trailingZeroBitCount >> 3)
 }
 
-/// Tells a control byte that may not stand in a field value: all but the tab (RFC 9110 §5.5).
+/// The first lane that is set from lane `skipped` on, which is below 16; 16 when none is.
 @inline(__always)
-func isControl(_ byte: UInt8) -> Bool { byte < 0x20 && byte != ASCII.tab || byte == 0x7f }
+func firstLane(_ lanes: Lanes, skipping skipped: Int) -> Int {
+    let words = unsafeBitCast(lanes, to: SIMD2<UInt64>.self)
+    if skipped < 8 {
+        let low = words[0] & (UInt64.max &<< UInt64(8 &* skipped))
+        if low != 0 { return low.trailingZeroBitCount >> 3 }
+        return 8 &+ (words[1].trailingZeroBitCount >> 3)
+    }
+    let high = words[1] & (UInt64.max &<< UInt64(8 &* (skipped &- 8)))
+    return 8 &+ (high.trailingZeroBitCount >> 3)
+}
 
-/// Finds the first control byte other than a tab in `start..<end`; `end` when there is none.
+/// A set of bytes that is tested sixteen at a time.
+protocol ByteSet {
+    /// The block test may name bytes that belong to the set after all, so they are looked at again one by one.
+    static var isCoarse: Bool { get }
+    static func outside(_ block: Bytes16) -> Lanes
+    static func contains(_ byte: UInt8) -> Bool
+}
+
+/// Finds the first byte in `start..<end` that is not in the set; `end` when all are. `end` is within `bytes`.
 @inline(__always)
-func firstControl(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
+func firstOutside<Set: ByteSet>(_: Set.Type, _ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
     var index = start
     while end &- index >= 16 {
-        let block = load16(bytes, at: index)
+        let lane = firstLane(Set.outside(load16(bytes, at: index)))
+        index &+= lane
+        if lane < 16 {
+            if !Set.isCoarse || !Set.contains(bytes[index]) { return index }
+            index &+= 1
+        }
+    }
+    // Less than a block is left: look at the last sixteen bytes and pass over those seen before.
+    if !Set.isCoarse && index < end && end >= 16 {
+        return end &- 16 &+ firstLane(Set.outside(load16(bytes, at: end &- 16)), skipping: index &- end &+ 16)
+    }
+    while index < end && Set.contains(bytes[index]) { index &+= 1 }
+    return index
+}
+
+/// What may stand in a field value: all but control bytes, and the tab (RFC 9110 §5.5).
+enum ValueBytes: ByteSet {
+    static var isCoarse: Bool { false }
+
+    @inline(__always)
+    static func outside(_ block: Bytes16) -> Lanes {
         let low = block .< Bytes16(repeating: 0x20) .& (block .!= Bytes16(repeating: ASCII.tab))
-        let lane = firstLane(low .| (block .== Bytes16(repeating: 0x7f)))
-        if lane < 16 { return index &+ lane }
-        index &+= 16
+        return low .| (block .== Bytes16(repeating: 0x7f))
     }
-    while index < end && !isControl(bytes[index]) { index &+= 1 }
-    return index
+
+    @inline(__always)
+    static func contains(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7f || byte == ASCII.tab }
 }
 
-/// Finds the first byte in `start..<end` that may not stand in a request target: anything but printable ASCII, and `#`.
+/// What may stand in a request target: printable ASCII but the `#` (RFC 9112 §3.2).
+enum TargetBytes: ByteSet {
+    static var isCoarse: Bool { false }
+
+    @inline(__always)
+    static func outside(_ block: Bytes16) -> Lanes {
+        let unprintable = (block &- Bytes16(repeating: 0x21)) .> Bytes16(repeating: 0x7e - 0x21)
+        return unprintable .| (block .== Bytes16(repeating: UInt8(ascii: "#")))
+    }
+
+    @inline(__always)
+    static func contains(_ byte: UInt8) -> Bool { byte &- 0x21 <= 0x7e - 0x21 && byte != UInt8(ascii: "#") }
+}
+
+/// Lanes that hold letters, digits or hyphens.
 @inline(__always)
-func firstNonTarget(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
-    var index = start
-    while end &- index >= 16 {
-        let block = load16(bytes, at: index)
-        let outside = (block &- Bytes16(repeating: 0x21)) .> Bytes16(repeating: 0x7e - 0x21)
-        let lane = firstLane(outside .| (block .== Bytes16(repeating: UInt8(ascii: "#"))))
-        if lane < 16 { return index &+ lane }
-        index &+= 16
-    }
-    while index < end {
-        let byte = bytes[index]
-        if byte &- 0x21 > 0x7e - 0x21 || byte == UInt8(ascii: "#") { break }
-        index &+= 1
-    }
-    return index
+private func isAlphanumericOrHyphen(_ block: Bytes16) -> Lanes {
+    let letters = ((block | Bytes16(repeating: 0x20)) &- Bytes16(repeating: 0x61)) .< Bytes16(repeating: 26)
+    let digits = (block &- Bytes16(repeating: 0x30)) .< Bytes16(repeating: 10)
+    return letters .| digits .| (block .== Bytes16(repeating: 0x2d))
 }
 
-/// Finds `wanted` in `start..<end`; `end` when it is not there.
+/// Letters, digits and fifteen marks (RFC 9110 §5.6.2); of the marks nearly all field names have the hyphen only.
+enum TokenBytes: ByteSet {
+    static var isCoarse: Bool { true }
+
+    @inline(__always)
+    static func outside(_ block: Bytes16) -> Lanes { .!isAlphanumericOrHyphen(block) }
+
+    @inline(__always)
+    static func contains(_ byte: UInt8) -> Bool {
+        let low: UInt64 = 0x03ff_6cfa_0000_0000  // ! # $ % & ' * + - . 0-9
+        let high: UInt64 = 0x57ff_ffff_c7ff_fffe  // A-Z ^ _ ` a-z | ~
+        if byte >= 0x80 { return false }
+        return (byte < 0x40 ? low : high) >> UInt64(byte & 0x3f) & 1 == 1
+    }
+}
+
+/// Letters, digits, `-`, `.`, `_` and `~`: never escaped in a path (RFC 3986 §2.3), and all that a host name may hold.
+enum UnreservedBytes: ByteSet {
+    static var isCoarse: Bool { false }
+
+    @inline(__always)
+    static func outside(_ block: Bytes16) -> Lanes {
+        let marks = (block .== Bytes16(repeating: 0x2e)) .| (block .== Bytes16(repeating: 0x5f))
+        return .!(isAlphanumericOrHyphen(block) .| marks .| (block .== Bytes16(repeating: 0x7e)))
+    }
+
+    @inline(__always)
+    static func contains(_ byte: UInt8) -> Bool {
+        let low: UInt64 = 0x03ff_6000_0000_0000  // - . 0-9
+        let high: UInt64 = 0x47ff_fffe_87ff_fffe  // A-Z _ a-z ~
+        if byte >= 0x80 { return false }
+        return (byte < 0x40 ? low : high) >> UInt64(byte & 0x3f) & 1 == 1
+    }
+}
+
+/// Finds `wanted` in `start..<end`; `end` when it is not there. `end` is within `bytes`.
 @inline(__always)
 func firstByte(_ wanted: UInt8, _ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
     var index = start
@@ -111,38 +185,11 @@ func firstByte(_ wanted: UInt8, _ bytes: Span<UInt8>, from start: Int, to end: I
         if lane < 16 { return index &+ lane }
         index &+= 16
     }
-    while index < end && bytes[index] != wanted { index &+= 1 }
-    return index
-}
-
-/// Tells a byte of a token: letters, digits and fifteen marks (RFC 9110 §5.6.2).
-@inline(__always)
-func isTokenByte(_ byte: UInt8) -> Bool {
-    let low: UInt64 = 0x03ff_6cfa_0000_0000  // ! # $ % & ' * + - . 0-9
-    let high: UInt64 = 0x57ff_ffff_c7ff_fffe  // A-Z ^ _ ` a-z | ~
-    if byte >= 0x80 { return false }
-    return (byte < 0x40 ? low : high) >> UInt64(byte & 0x3f) & 1 == 1
-}
-
-/// Finds the first byte in `start..<end` that is no token byte; `end` when all are.
-///
-/// Blocks are tested for letters, digits and hyphens, of which nearly all field names consist; the other marks are
-/// sorted out one by one.
-@inline(__always)
-func firstNonToken(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
-    var index = start
-    while end &- index >= 16 {
-        let block = load16(bytes, at: index)
-        let letters = ((block | Bytes16(repeating: 0x20)) &- Bytes16(repeating: 0x61)) .< Bytes16(repeating: 26)
-        let digits = (block &- Bytes16(repeating: 0x30)) .< Bytes16(repeating: 10)
-        let lane = firstLane(.!(letters .| digits .| (block .== Bytes16(repeating: 0x2d))))
-        index &+= lane
-        if lane < 16 {
-            if !isTokenByte(bytes[index]) { return index }
-            index &+= 1
-        }
+    if index < end && end >= 16 {
+        let lanes = load16(bytes, at: end &- 16) .== Bytes16(repeating: wanted)
+        return end &- 16 &+ firstLane(lanes, skipping: index &- end &+ 16)
     }
-    while index < end && isTokenByte(bytes[index]) { index &+= 1 }
+    while index < end && bytes[index] != wanted { index &+= 1 }
     return index
 }
 

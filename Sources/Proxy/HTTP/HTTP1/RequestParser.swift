@@ -12,7 +12,7 @@ let methodLengthMax = 32
 func parseRequestHead(
     _ bytes: Span<UInt8>, fields: inout MutableSpan<FieldRange>, limits: HeadLimits, head: inout RequestHead
 ) -> HeadParse {
-    let headEndMax = limits.headBytesMax < 65_535 ? limits.headBytesMax : 65_535
+    let headEndMax = limits.headBytesMaxInUse
     let end = bytes.count < headEndMax ? bytes.count : headEndMax
 
     var start = 0
@@ -25,7 +25,7 @@ func parseRequestHead(
 
     head = RequestHead()
     let fieldsStart: Int
-    switch parseRequestLine(bytes, from: start, to: end, lineBytesMax: limits.lineBytesMax, head: &head) {
+    switch parseRequestLine(bytes, from: start, to: end, lineBytesMax: limits.lineBytesMaxInUse, head: &head) {
     case .complete(_, let next): fieldsStart = next
     case .outOfBytes: return bytes.count >= headEndMax ? .failed(.requestLineTooLong) : .incomplete
     case .failed(let failure): return .failed(failure)
@@ -55,12 +55,12 @@ private func parseRequestLine(
 ) -> LinePartParse {
     // The window that the line may fill with its CRLF, when it is shorter than what has come.
     let isLimited = lineBytesMax <= headEnd &- start &- 2
-    let end = isLimited ? start &+ (lineBytesMax < 0 ? 0 : lineBytesMax) &+ 2 : headEnd
+    let end = isLimited ? start &+ lineBytesMax &+ 2 : headEnd
     let outOfBytes: LinePartParse = isLimited ? .failed(.requestLineTooLong) : .outOfBytes
 
     // Method.
     var index = start
-    while index < end && isTokenByte(bytes[index]) {
+    while index < end && TokenBytes.contains(bytes[index]) {
         index &+= 1
         if index &- start > methodLengthMax { return .failed(.methodTooLong) }
     }
@@ -77,7 +77,7 @@ private func parseRequestLine(
 
     // Target.
     let targetStart = index &+ 1
-    let targetEnd = firstNonTarget(bytes, from: targetStart, to: end)
+    let targetEnd = firstOutside(TargetBytes.self, bytes, from: targetStart, to: end)
     if targetEnd == end { return outOfBytes }
     if bytes[targetEnd] != ASCII.space || targetEnd == targetStart {
         // A line that ends here has no version: HTTP/0.9 is not spoken.

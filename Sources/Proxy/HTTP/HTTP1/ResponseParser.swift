@@ -7,11 +7,11 @@ func parseResponseHead(
     _ bytes: Span<UInt8>, fields: inout MutableSpan<FieldRange>, limits: HeadLimits, requestMethod: Method,
     head: inout ResponseHead
 ) -> HeadParse {
-    let headEndMax = limits.headBytesMax < 65_535 ? limits.headBytesMax : 65_535
+    let headEndMax = limits.headBytesMaxInUse
     let end = bytes.count < headEndMax ? bytes.count : headEndMax
     head = ResponseHead()
     let fieldsStart: Int
-    switch parseStatusLine(bytes, to: end, lineBytesMax: limits.lineBytesMax, head: &head) {
+    switch parseStatusLine(bytes, to: end, lineBytesMax: limits.lineBytesMaxInUse, head: &head) {
     case .complete(_, let next): fieldsStart = next
     case .outOfBytes: return bytes.count >= headEndMax ? .failed(.headTooLarge) : .incomplete
     case .failed(let failure): return .failed(failure)
@@ -43,7 +43,7 @@ private func parseStatusLine(
     _ bytes: Span<UInt8>, to headEnd: Int, lineBytesMax: Int, head: inout ResponseHead
 ) -> LinePartParse {
     let isLimited = lineBytesMax <= headEnd &- 2
-    let end = isLimited ? (lineBytesMax < 0 ? 0 : lineBytesMax) &+ 2 : headEnd
+    let end = isLimited ? lineBytesMax &+ 2 : headEnd
     let outOfBytes: LinePartParse = isLimited ? .failed(.statusLineTooLong) : .outOfBytes
     switch parseVersion(bytes, from: 0, to: end) {
     case .complete(let minor, _): head.versionMinor = minor
@@ -69,7 +69,7 @@ private func parseStatusLine(
     if bytes[index] == ASCII.space {
         index &+= 1
         head.reasonStart = index
-        index = firstControl(bytes, from: index, to: end)
+        index = firstOutside(ValueBytes.self, bytes, from: index, to: end)
         head.reasonLength = index &- head.reasonStart
         switch parseLineEnd(bytes, from: index, to: end, otherwise: .reasonInvalid) {
         case .outOfBytes: return outOfBytes

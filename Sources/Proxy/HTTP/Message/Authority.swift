@@ -25,7 +25,7 @@ func parseAuthority(_ bytes: Span<UInt8>, start: Int, end: Int) -> Authority? {
         if index == end || bytes[index] != UInt8(ascii: "]") || index &- start < 3 || index &- start > 46 { return nil }
         index &+= 1
     } else {
-        while index < end && isHostByte(bytes[index]) { index &+= 1 }
+        index = firstOutside(UnreservedBytes.self, bytes, from: start, to: end)
         if index == start { return nil }
     }
     let hostLength = index &- start
@@ -49,14 +49,6 @@ func sameAuthority(_ bytes: Span<UInt8>, _ one: Authority, _ other: Authority, d
     one.hostLength == other.hostLength
         && equalsFolded(bytes, start: one.start, otherStart: other.start, length: one.hostLength)
         && (one.port < 0 ? defaultPort : one.port) == (other.port < 0 ? defaultPort : other.port)
-}
-
-@inline(__always)
-private func isHostByte(_ byte: UInt8) -> Bool {
-    let low: UInt64 = 0x03ff_6000_0000_0000  // - . 0-9
-    let high: UInt64 = 0x47ff_fffe_87ff_fffe  // A-Z _ a-z ~
-    if byte >= 0x80 { return false }
-    return (byte < 0x40 ? low : high) >> UInt64(byte & 0x3f) & 1 == 1
 }
 
 private func isAddressByte(_ byte: UInt8) -> Bool {

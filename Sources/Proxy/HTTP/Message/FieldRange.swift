@@ -32,4 +32,10 @@ struct HeadLimits: Equatable, Sendable {
     var headBytesMax = 32_768
     /// Field lines; the caller's table of ranges limits them too.
     var fieldsMax = 100
+
+    /// The limits as the parsers use them: never negative, the head within the width of the ranges.
+    @inline(__always)
+    var lineBytesMaxInUse: Int { lineBytesMax < 0 ? 0 : lineBytesMax }
+    @inline(__always)
+    var headBytesMaxInUse: Int { headBytesMax < 0 ? 0 : headBytesMax < 65_535 ? headBytesMax : 65_535 }
 }

@@ -21,6 +21,10 @@ extension HeaderName {
         }
     }
 
+    /// One of the fields that a parser acts upon itself; they come first in the table.
+    @inline(__always)
+    var isNoted: Bool { rawValue &- 1 < HeaderName.http2Settings.rawValue }
+
     /// Meant for the next hop alone, so never forwarded (RFC 9110 §7.6.1).
     ///
     /// Beyond the section's list: `Proxy-Authorization`, `Proxy-Authenticate` and `Proxy-Authentication-Info` speak to
