@@ -172,7 +172,7 @@ struct NameNotice: Equatable, CustomStringConvertible {
         switch trouble {
         case .none: "\(name) resolves again (\(count))"
         case .failing(let reason): "\(name) cannot be resolved: \(reason); \(kept)"
-        case .nonexistent: "\(name) does not exist any more for the name servers; \(kept)"
+        case .nonexistent: "\(name) does not exist for the name servers; \(kept)"
         case .withoutAddresses: "\(name) has no addresses; \(kept)"
         }
     }
