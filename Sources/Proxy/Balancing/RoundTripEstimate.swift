@@ -2,7 +2,8 @@
 ///
 /// A sample above the estimate pulls it up within about `attackNanoseconds`, one below lets it sink within about `releaseNanoseconds`. Both are
 /// times, not shares of a sample, so that an estimate means the same at ten and at ten thousand requests a second, and one odd sample
-/// among many does not condemn a backend as a plain peak estimate would. The first few samples are averaged, so that none of them is the whole truth. Times are monotonic nanoseconds.
+/// among many does not condemn a backend as a plain peak estimate would.
+/// The first few samples are averaged, so that none of them is the whole truth. Times are monotonic nanoseconds.
 struct RoundTripEstimate {
     static let attackNanoseconds = 300_000_000.0
     static let releaseNanoseconds = 1_000_000_000.0

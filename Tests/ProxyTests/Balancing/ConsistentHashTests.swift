@@ -125,7 +125,8 @@ struct ConsistentHashTests {
         let other = try #require(SocketAddress(literal: "10.0.0.1", port: 81))
         #expect(backendIdentity(name: "a", address: address) == backendIdentity(name: "a", address: address))
         let distinct: Set = [
-            backendIdentity(name: "a", address: address), backendIdentity(name: "b", address: address), backendIdentity(name: "a", address: other),
+            backendIdentity(name: "a", address: address), backendIdentity(name: "b", address: address),
+            backendIdentity(name: "a", address: other),
         ]
         #expect(distinct.count == 3)
     }

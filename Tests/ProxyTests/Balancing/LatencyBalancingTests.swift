@@ -13,7 +13,9 @@ struct LatencyBalancingTests {
         let simulation = Simulation(method: method, latencyMilliseconds: [latency, latency, latency], clients: clients, seed: seed)
         simulation.run(milliseconds: 3_000)
         // Few samples scatter more; this only shows that all three take part.
-        for share in simulation.shares(lastMilliseconds: 2_000) { #expect(share > (clients >= 64 ? 0.3 : 0.05), "seed \(seed), \(latency) ms, before") }
+        for share in simulation.shares(lastMilliseconds: 2_000) {
+            #expect(share > (clients >= 64 ? 0.3 : 0.05), "seed \(seed), \(latency) ms, before")
+        }
         simulation.latencyMilliseconds[1] = latency * 10
         simulation.run(milliseconds: 2_000)
         simulation.run(milliseconds: 5_000)
@@ -50,7 +52,9 @@ struct LatencyBalancingTests {
         for active in simulation.activeMax { #expect(active <= (method == .rtt ? 16 : 20)) }
     }
 
-    @Test("64 clients never herd onto one backend, however the latencies scatter", arguments: [BalancingSettings.Method.rtt, .twoChoices], simulationSeeds)
+    @Test(
+        "64 clients never herd onto one backend, however the latencies scatter", arguments: [BalancingSettings.Method.rtt, .twoChoices],
+        simulationSeeds)
     func neverHerd(method: BalancingSettings.Method, seed: UInt64) {
         for (jitter, latency) in [(0.0, 2.0), (0.5, 2.0), (1.0, 2.0), (1.0, 0.1), (1.0, 100.0)] {
             let simulation = Simulation(method: method, latencyMilliseconds: [latency, latency, latency], clients: 64, seed: seed)

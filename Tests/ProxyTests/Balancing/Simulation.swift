@@ -105,7 +105,9 @@ final class Simulation {
         var index = 0
         while true {
             var least = index
-            for child in [2 * index + 1, 2 * index + 2] where child < events.count && events[child].time < events[least].time { least = child }
+            for child in [2 * index + 1, 2 * index + 2] where child < events.count && events[child].time < events[least].time {
+                least = child
+            }
             if least == index { return }
             events.swapAt(index, least)
             index = least

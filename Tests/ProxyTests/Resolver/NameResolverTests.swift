@@ -92,7 +92,10 @@ struct NameResolverTests {
         #expect(harness.resolver.isSettled)
         #expect(!harness.resolver.isResolved)
         #expect(harness.resolver.addresses(of: "typo.test") == nil)
-        #expect(harness.resolver.takeNotices().map(\.description) == ["typo.test does not exist for the name servers; none is known, asking again"])
+        #expect(
+            harness.resolver.takeNotices().map(\.description) == [
+                "typo.test does not exist for the name servers; none is known, asking again"
+            ])
         harness.server.setAddresses("typo.test", ["10.0.0.1"], ttl: 60)
         harness.advance(seconds: 1)
         #expect(harness.changes() == ["typo.test": ["10.0.0.1"]])
@@ -162,6 +165,26 @@ struct NameResolverTests {
         #expect(harness.resolver.isResolved)
         #expect(harness.changes().count == 200)
         #expect(harness.server.questions.count == 400)
+    }
+
+    @Test(
+        "names of containers, with underscores, capitals or a final dot, are names too",
+        arguments: ["my_app.test", "My-App.test", "app.test."])
+    func oddNames(name: String) throws {
+        let harness = try ResolverHarness([name])
+        let asked = name.lowercased()
+        harness.server.setAddresses(asked.hasSuffix(".") ? String(asked.dropLast()) : asked, ["10.0.0.1"], ttl: 60)
+        harness.start()
+        #expect(harness.addresses(name) == ["10.0.0.1"])
+    }
+
+    @Test("an impossible name fails like any other, once said and slowly retried")
+    func impossibleName() throws {
+        let harness = try ResolverHarness([String(repeating: "x", count: 70) + ".test"])
+        harness.start()
+        #expect(harness.resolver.isSettled && !harness.resolver.isResolved)
+        #expect(harness.resolver.takeNotices().count == 1)
+        #expect(harness.resolver.nextTimeoutMilliseconds(now: harness.now) == 1_000)
     }
 
     @Test("a server address that is none is refused with a sentence")

@@ -41,7 +41,9 @@ final class ResolverHarness {
         for _ in 0..<rounds {
             let wanted = resolver.pollDescriptors()
             if wanted.isEmpty { return }
-            var polled = wanted.map { pollfd(fd: $0.fd, events: Int16(($0.readable ? POLLIN : 0) | ($0.writable ? POLLOUT : 0)), revents: 0) }
+            var polled = wanted.map {
+                pollfd(fd: $0.fd, events: Int16(($0.readable ? POLLIN : 0) | ($0.writable ? POLLOUT : 0)), revents: 0)
+            }
             polled.append(pollfd(fd: server.fd, events: Int16(POLLIN), revents: 0))
             poll(&polled, nfds_t(polled.count), Int32(min(resolver.nextTimeoutMilliseconds(now: now) ?? 0, 100)))
             server.serve()

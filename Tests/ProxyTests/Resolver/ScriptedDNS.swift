@@ -13,9 +13,17 @@ final class ScriptedDNS {
         case silence
     }
 
-    enum ResponseCode: UInt8 { case serverFailure = 2, nonexistent = 3, refused = 5 }
+    enum ResponseCode: UInt8 {
+        case serverFailure = 2
+        case nonexistent = 3
+        case refused = 5
+    }
 
-    enum Kind: UInt16 { case a = 1, alias = 5, aaaa = 28 }
+    enum Kind: UInt16 {
+        case a = 1
+        case alias = 5
+        case aaaa = 28
+    }
 
     /// What to say about a name; families that are missing have no addresses.
     var script: [String: [Kind: Reply]] = [:]
@@ -82,7 +90,8 @@ final class ScriptedDNS {
         case .addresses(let list, let ttl): records = list.map { record(owner: pointer, kind, ttl, bytes(of: $0, kind)) }
         case .alias(let target, let list, let ttl, let aliasTTL):
             let encoded = encode(target)
-            records = [record(owner: pointer, .alias, aliasTTL, encoded)] + list.map { record(owner: encoded, kind, ttl, bytes(of: $0, kind)) }
+            records =
+                [record(owner: pointer, .alias, aliasTTL, encoded)] + list.map { record(owner: encoded, kind, ttl, bytes(of: $0, kind)) }
         }
         var answer = Array(message[..<2]) + [0x81, 0x80 | code, 0, 1] + sixteen(records.count) + [0, 0, 0, 0]
         answer += message[12..<(end + 4)]
