@@ -4,9 +4,9 @@
 /// costs one or two passes over the candidates.
 struct Balancer {
     let method: BalancingSettings.Method
-    private var roundRobin: RoundRobin
-    private var lowestRTT: LowestRTT
-    private var twoChoices: TwoChoices
+    private let roundRobin: RoundRobin
+    private let lowestRTT = LowestRTT()
+    private let twoChoices = TwoChoices()
     private var consistentHash: ConsistentHash
     private var random: RandomSource
     /// Choices made so far, by which an estimate knows how often its candidate was passed by.
@@ -16,8 +16,6 @@ struct Balancer {
     init(settings: BalancingSettings, workerIndex: Int, workerCount: Int, seed: UInt64) {
         method = settings.method
         roundRobin = RoundRobin(workerIndex: workerIndex, workerCount: workerCount)
-        lowestRTT = LowestRTT(workerIndex: workerIndex)
-        twoChoices = TwoChoices()
         consistentHash = ConsistentHash(loadPercentMax: settings.hashLoadPercentMax)
         random = RandomSource(seed: seed &+ UInt64(truncatingIfNeeded: workerIndex) &* 0x9E37_79B9_7F4A_7C15)
     }

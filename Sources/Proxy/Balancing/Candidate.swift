@@ -19,6 +19,8 @@ struct Candidate {
     var stickyToken: UInt64 = 0
     /// The balancer's own: how far round robin owes (positive) or has advanced (negative) this candidate.
     var roundRobinCredit: Int64 = 0
+    /// The balancer's own: what one more request would have cost at the last choice.
+    var price = 0.0
     /// The balancer's own: number of the choice that picked it last.
     var lastChoice: UInt64 = 0
 

@@ -4,7 +4,8 @@ import Glibc
 ///
 /// Rendezvous hashing: each candidate scores the key, the highest score wins. Compared with a ring of points or a Maglev table it needs no
 /// table at all (nothing to allocate or rebuild when a backend goes down), moves exactly the share of the newcomer, follows weights
-/// exactly, and finds the next best by the same pass. The price is a pass over all candidates, a few nanoseconds each; backends behind one listener are tens.
+/// exactly, and finds the next best by the same pass. The price is a pass over all candidates, about five nanoseconds each; backends
+/// behind one listener are tens.
 ///
 /// Loads are bounded (Mirrokni, Thorup, Zadimoghaddam): a candidate whose exchanges in flight would exceed `loadPercentMax` of its fair share
 /// is passed over for the next best. Loads are those of this worker.

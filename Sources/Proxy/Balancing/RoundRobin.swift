@@ -24,28 +24,29 @@ struct RoundRobin {
         let divisor = candidates.reduce(0) { greatestCommonDivisor($0, Int(max(0, $1.weight))) }
         guard divisor > 0 else { return }
         let steps = min(round / divisor, Self.offsetStepsMax) * (workerIndex % workerCount) / workerCount
-        for _ in 0..<steps { _ = advance(candidates) { $0.weight > 0 } }
+        for _ in 0..<steps { _ = takeTurn(candidates) { $0.weight > 0 } }
     }
 
-    func choose(_ candidates: Candidates) -> Int { advance(candidates) { $0.isEligible } }
+    func choose(_ candidates: Candidates) -> Int { takeTurn(candidates) { $0.isEligible } }
+}
 
-    @inline(__always)
-    private func advance(_ candidates: Candidates, _ takesPart: (borrowing Candidate) -> Bool) -> Int {
-        var best = -1
-        var sum: Int64 = 0
-        var index = 0
-        while index < candidates.count {
-            if takesPart(candidates[index]) {
-                let weight = Int64(candidates[index].weight)
-                sum &+= weight
-                candidates[index].roundRobinCredit &+= weight
-                if best < 0 || candidates[index].roundRobinCredit > candidates[best].roundRobinCredit { best = index }
-            }
-            index &+= 1
+/// Gives the turn to one of those that take part, by their weights over time; -1 when none does.
+@inline(__always)
+func takeTurn(_ candidates: Candidates, _ takesPart: (borrowing Candidate) -> Bool) -> Int {
+    var best = -1
+    var sum: Int64 = 0
+    var index = 0
+    while index < candidates.count {
+        if takesPart(candidates[index]) {
+            let weight = Int64(candidates[index].weight)
+            sum &+= weight
+            candidates[index].roundRobinCredit &+= weight
+            if best < 0 || candidates[index].roundRobinCredit > candidates[best].roundRobinCredit { best = index }
         }
-        if best >= 0 { candidates[best].roundRobinCredit &-= sum }
-        return best
+        index &+= 1
     }
+    if best >= 0 { candidates[best].roundRobinCredit &-= sum }
+    return best
 }
 
 private func greatestCommonDivisor(_ first: Int, _ second: Int) -> Int {

@@ -2,9 +2,10 @@
 ///
 /// A sample above the estimate pulls it up within about `attackNanoseconds`, one below lets it sink within about `releaseNanoseconds`. Both are
 /// times, not shares of a sample, so that an estimate means the same at ten and at ten thousand requests a second, and one odd sample
-/// among many does not condemn a backend as a plain peak estimate would. Times are monotonic nanoseconds.
+/// among many does not condemn a backend as a plain peak estimate would.
+/// The first few samples are averaged, so that none of them is the whole truth. Times are monotonic nanoseconds.
 struct RoundTripEstimate {
-    static let attackNanoseconds = 100_000_000.0
+    static let attackNanoseconds = 300_000_000.0
     static let releaseNanoseconds = 1_000_000_000.0
     /// What a first failure counts as, when nothing is known yet.
     static let failureNanoseconds = 100_000_000.0
@@ -18,6 +19,9 @@ struct RoundTripEstimate {
     /// Since when requests have waited here without any first byte arriving.
     private var waitingSince: UInt64 = 0
     private var waiting: Int32 = 0
+    /// Samples so far, up to `samplesAveraged`.
+    private var samples: Int32 = 0
+    private static let samplesAveraged: Int32 = 16
 
     var isKnown: Bool { smoothed > 0 }
 
@@ -56,10 +60,15 @@ struct RoundTripEstimate {
     private mutating func learn(_ sample: Double, now: UInt64) {
         if isKnown {
             let elapsed = Double(now &- min(lastSample, now))
-            let kept = sample > smoothed ? fading(elapsed / Self.attackNanoseconds) : fading(elapsed / Self.releaseNanoseconds)
+            var kept = sample > smoothed ? fading(elapsed / Self.attackNanoseconds) : fading(elapsed / Self.releaseNanoseconds)
+            if samples < Self.samplesAveraged {
+                samples &+= 1
+                kept = min(kept, 1 - 1 / Double(samples))
+            }
             smoothed = sample + (smoothed - sample) * kept
         } else {
             smoothed = sample
+            samples = 1
         }
         lastSample = now
     }

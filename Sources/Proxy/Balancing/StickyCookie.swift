@@ -58,7 +58,9 @@ enum StickyCookie {
         return token
     }
 
-    /// Index of the candidate that the token names, usable or not; -1 when there is none. The caller decides whether to wait for it or to choose anew.
+    /// Index of the candidate that the token names, usable or not; -1 when there is none.
+    ///
+    /// The caller decides whether to wait for it or to choose anew.
     static func find(_ token: UInt64, in candidates: Candidates) -> Int {
         guard token != 0 else { return -1 }
         var index = 0
@@ -79,10 +81,16 @@ func sipHash(_ word: UInt64, _ low: UInt64, _ high: UInt64) -> UInt64 {
     func rotated(_ value: UInt64, _ count: UInt64) -> UInt64 { value << count | value >> (64 &- count) }
     func scramble(rounds: Int) {
         for _ in 0..<rounds {
-            v0 &+= v1; v1 = rotated(v1, 13) ^ v0; v0 = rotated(v0, 32)
-            v2 &+= v3; v3 = rotated(v3, 16) ^ v2
-            v0 &+= v3; v3 = rotated(v3, 21) ^ v0
-            v2 &+= v1; v1 = rotated(v1, 17) ^ v2; v2 = rotated(v2, 32)
+            v0 &+= v1
+            v1 = rotated(v1, 13) ^ v0
+            v0 = rotated(v0, 32)
+            v2 &+= v3
+            v3 = rotated(v3, 16) ^ v2
+            v0 &+= v3
+            v3 = rotated(v3, 21) ^ v0
+            v2 &+= v1
+            v1 = rotated(v1, 17) ^ v2
+            v2 = rotated(v2, 32)
         }
     }
     let last: UInt64 = 8 << 56  // the length in the top byte, no further bytes

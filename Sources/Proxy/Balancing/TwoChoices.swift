@@ -9,6 +9,7 @@ struct TwoChoices {
         let second = chooseAtRandom(candidates, excluding: first, &random)
         guard second >= 0 else { return first }
         let pricing = Pricing(candidates, choice: choice, now: now)
-        return pricing.price(of: candidates[second]) < pricing.price(of: candidates[first]) ? second : first
+        let price = pricing.price(of: candidates[first])
+        return pricing.price(of: candidates[second]) * LowestRTT.equalityFactor < price ? second : first
     }
 }
