@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -118,3 +119,5 @@ void clinux_set_nonblocking(int fd)
     int on = 1;
     ioctl(fd, FIONBIO, &on);
 }
+
+int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }

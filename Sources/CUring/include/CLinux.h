@@ -21,6 +21,9 @@ int clinux_unsent_bytes(int fd);
 /* Bytes that can be read from a socket or pipe now; negative errno. */
 int clinux_readable_bytes(int fd);
 
+/* A close-on-exec eventfd; its header imports no function into Swift. */
+int clinux_eventfd(void);
+
 /* Sets O_NONBLOCK; splice(2) towards a socket looks at nothing else. */
 void clinux_set_nonblocking(int fd);
 

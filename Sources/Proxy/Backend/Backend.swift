@@ -37,7 +37,13 @@ struct Backend: BitwiseCopyable {
     var failures: UInt64 = 0
     var bytesSent: UInt64 = 0
     var bytesReceived: UInt64 = 0
-    /// Index among the candidates of its server.
+    /// Where other threads read about it.
+    let counters: CounterBlock
+    /// Connections that hold a slot, closing ones included.
+    var heldConnections: Int32 = 0
+    /// In which tick `sharedConnection` was given its first request.
+    var sharedTick: UInt64 = 0
+    /// Index among the candidates of its server; -1 = it has left the choice.
     var candidate: Int32 = 0
 }
 

@@ -29,8 +29,6 @@ struct BackendConnection: BitwiseCopyable {
         static let moreFollows = Flags(rawValue: 16384)
         /// Its answer goes by splice: nothing is received into buffers.
         static let splicing = Flags(rawValue: 32768)
-        /// In the list of those that may be shared.
-        static let listed = Flags(rawValue: 65536)
     }
 
     var timer: Timer

@@ -39,6 +39,7 @@ extension Worker where Ring: ~Copyable {
             walk(exchange)
             return
         }
+        if backend.pointee.sharedConnection == connection.pointee.timer.slot { backend.pointee.sharedConnection = noSlot }
         connection.pointee.state = .idle
         connection.pointee.nextIdle = backend.pointee.idleTop
         connection.pointee.previousIdle = noSlot
@@ -69,7 +70,7 @@ extension Worker where Ring: ~Copyable {
         let fd = ring.openSocket(family: backend.pointee.address.family)
         guard fd >= 0 else {
             count(.backendConnectFailures)
-            logs.event(.descriptorsExhausted, errno: -fd, now: clock.now)
+            logs.events.emit(.error, "no descriptor for a backend connection: raise max-nofile", error: fd)
             return false
         }
         let number = backend.pointee.timer.slot
@@ -81,6 +82,7 @@ extension Worker where Ring: ~Copyable {
         connection.initialize(to: BackendConnection(fd: fd, backend: Int32(number), slot: slot, now: clock.now))
         if backend.pointee.address.family != AF_UNIX { ring.setOptions(fd, backend.pointee.limits.socket) }
         backend.pointee.connectionCount &+= 1
+        backend.pointee.heldConnections &+= 1
         backend.pointee.connectingCount &+= 1
         connection.pointee.inFlight &+= 1
         wheel.set(&connection.pointee.timer, clock.now &+ max(backend.pointee.limits.connectNanoseconds, 1))
@@ -118,13 +120,17 @@ extension Worker where Ring: ~Copyable {
         connection.pointee.connectNanoseconds = clock.now &- connection.pointee.startedAt
         if backend.pointee.connectFailures > 0 {
             backend.pointee.connectFailures = 0
-            logs.event(.backendUp, name: servers[Int(backend.pointee.server)].backendNames[Int(backend.pointee.settingsIndex)].slice, now: clock.now)
+            logs.events.emit(.notice, "backend can be reached again", subject: name(backend).slice)
         }
         if logs.wantsBackendPort { connection.pointee.localPort = ring.localPort(connection.pointee.fd) }
         backend.pointee.state = backend.pointee.state == .down ? .up : backend.pointee.state
         connection.pointee.state = .active
         wheel.disarm(&connection.pointee.timer)
         putBack(connection)
+    }
+
+    func name(_ backend: UnsafeMutablePointer<Backend>) -> LastingBytes {
+        servers[Int(backend.pointee.server)].backendNames[Int(backend.pointee.settingsIndex)]
     }
 
     // MARK: - Closing
@@ -195,6 +201,7 @@ extension Worker where Ring: ~Copyable {
         ring.startClose(connection.pointee.fd)
         let backend = backends[UInt32(connection.pointee.backend)]
         connections.giveBack(connection.pointee.timer.slot)
+        backend.pointee.heldConnections &-= 1
         forgetIfDrained(backend)
     }
 }

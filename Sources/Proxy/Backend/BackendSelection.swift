@@ -51,7 +51,10 @@ extension Worker where Ring: ~Copyable {
     ) {
         endPending(exchange)
         exchange.pointee.backend = Int32(backend.pointee.timer.slot)
+        exchange.pointee.settingsIndex = backend.pointee.settingsIndex
         exchange.pointee.connection = connection.pointee.timer.slot
+        exchange.pointee.backendLocalPort = connection.pointee.localPort
+        exchange.pointee.connectNanoseconds = connection.pointee.requestCount == 0 ? connection.pointee.connectNanoseconds : 0
         if connection.pointee.requestCount > 0 {
             exchange.pointee.flags.insert(.reusedConnection)
             count(.backendReuses)

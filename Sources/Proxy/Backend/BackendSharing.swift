@@ -24,7 +24,7 @@ extension Worker where Ring: ~Copyable {
         return estimate.isKnown && estimate.smoothedNanoseconds < Self.fastNanoseconds
     }
 
-    /// The connection that this tick's requests gather on, while it has room.
+    /// The connection that requests gather on, while it has room.
     private func roomiestShared(_ backend: UnsafeMutablePointer<Backend>) -> UInt32 {
         let slot = backend.pointee.sharedConnection
         guard slot != noSlot else { return noSlot }
@@ -33,17 +33,19 @@ extension Worker where Ring: ~Copyable {
             && connection.pointee.flags.isDisjoint(with: [.full, .doomed, .sawEnd]) ? slot : noSlot
     }
 
-    /// A connection with others in flight that this request may join; nil where it needs one of its own.
+    /// A connection with others in flight that this request may join; nil where it gets one of its own.
     mutating func sharedConnection(
         for exchange: UnsafeMutablePointer<Exchange>, of backend: UnsafeMutablePointer<Backend>
     ) -> UnsafeMutablePointer<BackendConnection>? {
-        guard backend.pointee.limits.pipeline > 1 else { return nil }
-        guard isShareable(exchange), isFast(backend) else { return nil }
+        guard backend.pointee.limits.pipeline > 1, isShareable(exchange), isFast(backend) else { return nil }
         let slot = roomiestShared(backend)
         guard slot != noSlot else { return nil }
+        // What came in this tick gathers on one connection; a later tick begins another batch where one is idle.
+        if backend.pointee.sharedTick != tickNumber && backend.pointee.idleCount > 0 { return nil }
         let connection = connections[slot]
-        // The first on it gathers with those that join.
-        if let first = exchangePointer(connection.pointee.exchanges.first) { first.pointee.flags.insert(.pipelined) }
+        if connection.pointee.exchanges.first != noSlot {
+            exchanges[connection.pointee.exchanges.first].pointee.flags.insert(.pipelined)
+        }
         exchange.pointee.flags.insert(.pipelined)
         count(.pipelinedRequests)
         return connection
@@ -55,10 +57,13 @@ extension Worker where Ring: ~Copyable {
         _ backend: UnsafeMutablePointer<Backend>
     ) {
         guard backend.pointee.limits.pipeline > 1 else { return }
-        if isShareable(exchange) {
-            backend.pointee.sharedConnection = connection.pointee.timer.slot
-        } else {
+        guard isShareable(exchange) else {
             connection.pointee.flags.insert(.full)
+            return
+        }
+        if connection.pointee.exchanges.count == 1 {
+            backend.pointee.sharedTick = tickNumber
+            backend.pointee.sharedConnection = connection.pointee.timer.slot
         }
     }
 
@@ -66,10 +71,6 @@ extension Worker where Ring: ~Copyable {
         let head = exchange.pointee.head
         return (head.method == .get || head.method == .head) && exchange.pointee.flags.contains(.requestWhole)
             && !head.wantsUpgrade && !exchange.pointee.flags.contains(.unshared)
-    }
-
-    private func exchangePointer(_ slot: UInt32) -> UnsafeMutablePointer<Exchange>? {
-        slot == noSlot ? nil : exchanges[slot]
     }
 
     /// Whether the head that was just parsed is one that a shared connection can't have.

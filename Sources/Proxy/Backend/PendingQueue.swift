@@ -162,8 +162,12 @@ extension Worker where Ring: ~Copyable {
             let backend = backends[UInt32(exchange.pointee.backend)]
             remove(exchange, from: &backend.pointee.waiting)
             refresh(backend)
-        case .backendPending: remove(exchange, from: &backends[UInt32(exchange.pointee.backend)].pointee.pending)
-        case .serverPending: remove(exchange, from: &servers[Int(exchange.pointee.server)].pending)
+        case .backendPending:
+            let backend = backends[UInt32(exchange.pointee.backend)]
+            remove(exchange, from: &backend.pointee.pending)
+        case .serverPending:
+            let server = servers + Int(exchange.pointee.server)
+            remove(exchange, from: &server.pointee.pending)
         }
         endPending(exchange)
     }
@@ -171,7 +175,8 @@ extension Worker where Ring: ~Copyable {
     /// Takes an exchange out of its connection's queue.
     mutating func leaveConnection(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard exchange.pointee.waitsIn == .connectionQueue else { return }
-        remove(exchange, from: &connections[exchange.pointee.connection].pointee.exchanges)
+        let connection = connections[exchange.pointee.connection]
+        remove(exchange, from: &connection.pointee.exchanges)
         exchange.pointee.connection = noSlot
     }
 }

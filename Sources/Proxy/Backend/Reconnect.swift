@@ -9,7 +9,7 @@ extension Worker where Ring: ~Copyable {
         count(.backendConnectFailures)
         backend.pointee.failures &+= 1
         if backend.pointee.connectFailures == 0 {
-            logs.event(.backendDown, name: servers[Int(backend.pointee.server)].backendNames[Int(backend.pointee.settingsIndex)].slice, errno: errno, now: clock.now)
+            logs.events.emit(.warning, "backend can't be reached", subject: name(backend).slice, error: errno)
         }
         close(connection)
         if backend.pointee.state == .up {

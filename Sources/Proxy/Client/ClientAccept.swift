@@ -46,7 +46,7 @@ extension Worker where Ring: ~Copyable {
             if isDraining || fd == -ECANCELED { return }
             if fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM {
                 count(.acceptBackoffs)
-                logs.event(.descriptorsExhausted, errno: -fd, now: clock.now)
+                logs.events.emit(.error, "accepting pauses: raise max-nofile", error: fd)
                 wheel.set(listeners.timer, clock.now &+ Self.backOffNanoseconds)
             } else {
                 startListening()

@@ -66,7 +66,7 @@ extension Worker where Ring: ~Copyable {
         let room = 512
         guard let place = client.pointee.output.reserve(room, from: &blocks) else { return 0 }
         var writer = HeadWriter(base: place, capacity: room)
-        let reason = reasonPhrase(status)
+        let reason = StatusCode(status).reason
         let bodyLength = 4 + reason.utf8CodeUnitCount + 1
         writer.append("HTTP/1.1 ")
         writer.append(decimal: UInt64(status))
@@ -97,7 +97,7 @@ extension Worker where Ring: ~Copyable {
         guard second != dateSecond else { return }
         dateSecond = second
         var writer = HeadWriter(base: dateText, capacity: 32)
-        HTTPDate.append(Int64(second), to: &writer)
+        HTTPDate(unixSeconds: Int64(second)).write(into: &writer)
     }
 
     @inline(__always)

@@ -98,6 +98,11 @@ struct Exchange: BitwiseCopyable {
     var backendBytesSent: UInt64 = 0
     var backendBytesReceived: UInt64 = 0
     var backendLocalPort: UInt16 = 0
+    var connectNanoseconds: UInt64 = 0
+    /// Which `downstream` section it was given to last; -1 = none.
+    var settingsIndex: Int32 = -1
+    /// Counts the requests of its worker.
+    var sequence: UInt64 = 0
     var requestNumber: UInt32 = 0
     var batchSize: UInt32 = 0
 

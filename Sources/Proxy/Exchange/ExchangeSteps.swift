@@ -39,7 +39,7 @@ extension Worker where Ring: ~Copyable {
     mutating func walk(_ exchange: UnsafeMutablePointer<Exchange>) {
         while true {
             let step = exchange.pointee.step
-            CrashNote.mark(worker: index, step: step.rawValue)
+            crashNote.note(step: step.rawValue)
             let result: StepResult
             switch step {
             case .admit: result = admit(exchange)
@@ -86,6 +86,7 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.clientBytesReceivedBefore = client.pointee.bytesReceived
         exchange.pointee.clientBytesSentBefore = client.pointee.bytesSent
         requestsSeen &+= 1
+        exchange.pointee.sequence = requestsSeen
         batchSize &+= 1
         exchange.pointee.batchSize = batchSize
         count(.requests)

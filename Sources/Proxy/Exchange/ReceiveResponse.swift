@@ -60,22 +60,20 @@ extension Worker where Ring: ~Copyable {
         writer.append("HTTP/1.1 ")
         writer.append(decimal: UInt64(responseHead.status))
         writer.append(" ")
-        let bytes = responseSpan()
+        let bytes = responseBuffer.span
         writer.append(bytes.extracting(responseHead.reasonStart..<(responseHead.reasonStart &+ responseHead.reasonLength)))
         writer.append("\r\n")
     }
 
     private func appendResponseFields(to writer: inout HeadWriter) {
         writer.appendKeptFields(
-            bytes: responseSpan(), fields: UnsafeBufferPointer(start: scratchFields, count: responseHead.fieldCount).span,
+            bytes: responseBuffer.span, fields: UnsafeBufferPointer(start: scratchFields, count: responseHead.fieldCount).span,
             count: responseHead.fieldCount, fieldsEnd: responseHead.headLength &- 2)
     }
 
-    @_lifetime(borrow self)
-    private func responseSpan() -> Span<UInt8> {
-        let buffer = UnsafeBufferPointer(
-            start: responseBytes.assumingMemoryBound(to: UInt8.self), count: responseHead.headLength)
-        return _overrideLifetime(buffer.span, borrowing: self)
+    /// The bytes of the head, valid during the steps of the answer.
+    private var responseBuffer: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: responseBytes.assumingMemoryBound(to: UInt8.self), count: responseHead.headLength)
     }
 
     mutating func editResponse(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
@@ -134,7 +132,7 @@ extension Worker where Ring: ~Copyable {
         writer.append("Connection: Upgrade\r\n")
         guard responseHead.upgradeField >= 0 else { return }
         writer.append("Upgrade: ")
-        writer.append(responseSpan().extracting(scratchFields[responseHead.upgradeField].valueRange))
+        writer.append(responseBuffer.span.extracting(scratchFields[responseHead.upgradeField].valueRange))
         writer.append("\r\n")
     }
 

@@ -94,7 +94,6 @@ extension Worker where Ring: ~Copyable {
             connection.pointee.trailers = nil
             blocks.giveBack(block)
         }
-        exchange.pointee.backendLocalPort = connection.pointee.localPort
         let wasSent = exchange.pointee.flags.contains(.requestSent)
         release(connection, of: exchange)
         connection.pointee.phase = .head

@@ -43,9 +43,3 @@ extension LogBuffer {
         send(descriptor, start, count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
     }
 }
-
-private func monotonicMilliseconds() -> Int {
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
-}

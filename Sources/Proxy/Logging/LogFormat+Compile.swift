@@ -221,18 +221,3 @@ private func nearestWord(to word: String, among candidates: [String]) -> String?
     guard let best = scored.min(by: { $0.distance < $1.distance }) else { return nil }
     return best.distance < word.utf8.count && best.distance <= max(2, word.utf8.count / 3) ? best.candidate : nil
 }
-
-/// How many insertions, removals, replacements and swaps of neighbours turn one word into another.
-private func editDistance(_ from: [UInt8], _ to: [UInt8]) -> Int {
-    var rows = [Array(0...to.count)]
-    for i in from.indices {
-        var row = [i + 1]
-        for j in to.indices {
-            var best = min(rows[i][j + 1] + 1, row[j] + 1, rows[i][j] + (from[i] == to[j] ? 0 : 1))
-            if i > 0, j > 0, from[i] == to[j - 1], from[i - 1] == to[j] { best = min(best, rows[i - 1][j - 1] + 1) }
-            row.append(best)
-        }
-        rows.append(row)
-    }
-    return rows[from.count][to.count]
-}

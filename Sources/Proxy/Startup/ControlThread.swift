@@ -31,10 +31,10 @@ final class ControlThread {
             throw LaunchFailure("the configuration reads differently in the server process")
         }
         self.settings = settings
+        book = AddressBook(settings)
         try becomeServant()
         if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
         Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
-        book = AddressBook(settings)
         try startWorkers(addresses: book.table())
         if let listener = handover.admin {
             admin = AdminServer(listener: listener) { [unowned self] in answer($0) }

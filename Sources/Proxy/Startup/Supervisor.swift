@@ -290,13 +290,6 @@ final class Supervisor {
     }
 }
 
-/// Milliseconds of a clock that nobody sets.
-func monotonicMilliseconds() -> Int {
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return Int(now.tv_sec) * 1_000 + Int(now.tv_nsec) / 1_000_000
-}
-
 /// `30 s`, `1.5 s`.
 func seconds(_ milliseconds: Int) -> String {
     let tenths = milliseconds % 1_000 / 100

@@ -5,6 +5,11 @@ struct LastingBytes: BitwiseCopyable {
     let start: UnsafeRawPointer
     let count: Int
 
+    init(start: UnsafeRawPointer, count: Int) {
+        self.start = start
+        self.count = count
+    }
+
     init(_ text: String) {
         let bytes = Array(text.utf8)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: max(bytes.count, 1), alignment: 1)
@@ -14,6 +19,11 @@ struct LastingBytes: BitwiseCopyable {
     }
 
     var slice: ByteSlice { ByteSlice(start: start, count: count) }
+    var text: String { String(decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self) }
+    /// For writers of heads.
+    var bytes: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: start.assumingMemoryBound(to: UInt8.self), count: count)
+    }
 }
 
 /// One `server` as one worker runs it: its settings without strings, its candidates, its queue.
@@ -46,6 +56,7 @@ struct ServerRuntime {
     /// `host:port` as configured, for the log and for requests without a host.
     let backendLabels: UnsafeMutablePointer<LastingBytes>
     let backendLimits: UnsafeMutablePointer<BackendLimits>
+    let backendWeights: UnsafeMutablePointer<Int32>
     let backendCount: Int
 
     var balancer: Balancer
@@ -102,11 +113,13 @@ extension ServerRuntime {
         backendNames = .allocate(capacity: max(backendCount, 1))
         backendLabels = .allocate(capacity: max(backendCount, 1))
         backendLimits = .allocate(capacity: max(backendCount, 1))
+        backendWeights = .allocate(capacity: max(backendCount, 1))
         for (index, backend) in settings.backends.enumerated() {
             let label = backend.label
             (backendNames + index).initialize(to: LastingBytes(backend.name.isEmpty ? label : backend.name))
             (backendLabels + index).initialize(to: LastingBytes(label))
             (backendLimits + index).initialize(to: BackendLimits(backend))
+            (backendWeights + index).initialize(to: Int32(clamping: backend.weight))
         }
         balancer = Balancer(
             settings: settings.balancing, workerIndex: workerIndex, workerCount: workerCount, seed: seed)

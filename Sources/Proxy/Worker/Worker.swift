@@ -18,7 +18,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var listeners: WorkerListeners
     let counters: CounterBlock
     let mailbox: Mailbox
-    let logs: WorkerLogs
+    var logs: WorkerLogs
 
     /// Where heads are parsed before they have a place of their own.
     let scratchFields: UnsafeMutablePointer<FieldRange>
@@ -54,14 +54,23 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     let debugTrapAtRequest: UInt64
     var random: RandomSource
     let stickySecret: StickySecret
-    var addressGeneration = 0
+    /// Exchanges whose backend left while they waited for it; used during a change of addresses only.
+    var displaced: [UInt32] = []
+    let register: BackendRegister
+    let crashNote: CrashNote
+    let drainTimer: UnsafeMutablePointer<Timer>
+    /// Number of the tick: requests of one tick may share a backend connection.
+    var tickNumber: UInt64 = 0
     /// Own answers carry the date, printed once a second.
     var dateSecond: UInt64 = 0
     let dateText: UnsafeMutableRawPointer
     /// Receives the count of an eventfd.
     let wakeValue: UnsafeMutablePointer<UInt64>
 
-    init(ring: consuming Ring, start: WorkerStart, counters: CounterBlock, mailbox: Mailbox) {
+    init(
+        ring: consuming Ring, start: WorkerStart, counters: CounterBlock, mailbox: Mailbox, events: EventLog,
+        register: BackendRegister
+    ) {
         var ring = ring
         clock = ring.readClock()
         self.ring = ring
@@ -83,7 +92,11 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         listeners = WorkerListeners(start.listeners)
         self.counters = counters
         self.mailbox = mailbox
-        logs = WorkerLogs(start)
+        logs = WorkerLogs(start, events: events)
+        self.register = register
+        crashNote = CrashNote(worker: start.index)
+        drainTimer = .allocate(capacity: 1)
+        drainTimer.initialize(to: Timer(.worker, slot: 1))
         scratchFields = .allocate(capacity: Self.scratchFieldsMax)
         minWaitMicroseconds = start.settings.efficiencyMode ? 100 : 0
         debugTrapAtRequest = UInt64(max(start.settings.debugTrapAtRequest, 0))

@@ -22,6 +22,7 @@ extension Worker where Ring: ~Copyable {
         clock = ring.readClock()
         count(.ticks)
         batchSize = 0
+        tickNumber &+= 1
         let ready = ring.completionCount()
         var at = 0
         while at < ready {
@@ -65,7 +66,7 @@ extension Worker where Ring: ~Copyable {
         case .backendConnection: onConnectionTimer(connections[slot])
         case .backend: onBackendTimer(backends[slot])
         case .exchange: onPendingTimer(exchanges[slot])
-        case .worker: break
+        case .worker: if slot == 0 { startListening() }
         }
     }
 

@@ -15,6 +15,8 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
 
     var capacity: Int { slots.capacity }
     var count: Int { slots.taken }
+    /// One more than the highest slot that may be taken.
+    var highest: Int { used }
     /// Bytes of the part that may hold pages.
     var usedBytes: Int { used &* strideBytes }
 
