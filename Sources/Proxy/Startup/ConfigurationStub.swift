@@ -23,22 +23,39 @@ func loadConfiguration(
     }
     var settings = GlobalSettings()
     var diagnostics: [Diagnostic] = []
-    var listen: [String] = []
-    var to: [String] = []
+    var server: ServerSettings?
+    var backend: BackendSettings?
+    var hosts: [String] = []
+    var port: UInt16 = 0
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-        let words = line.split(separator: " ").map(String.init)
+        let words = line.split(whereSeparator: { " =\t,".contains($0) }).map { $0.filter { $0 != "\"" } }
         guard let word = words.first, !word.hasPrefix("#") else { continue }
         let value = words.count > 1 ? words[1] : ""
+        let milliseconds = value.hasSuffix("ms") ? Int(value.dropLast(2)) : Int(value.dropLast()).map { $0 * 1000 }
         switch word {
-        case "listen": listen.append(value)
-        case "to": to.append(value)
+        case "server": (server, hosts, port) = (ServerSettings(), ["127.0.0.1"], 8080)
+        case "downstream": (backend, hosts, port) = (BackendSettings(), [], 80); backend!.name = value
+        case "addr": hosts = words.dropFirst().filter { $0 != "{" && $0 != "}" }
+            if backend == nil { server!.addresses = hosts.map { $0.hasPrefix("unix:") ? .unix(String($0.dropFirst(5))) : $0.contains(":") ? .ipv6($0, port: port) : .ipv4($0, port: port) } } else {
+                backend!.address = SocketAddress(literal: hosts[0], port: 1) == nil ? .name(hosts[0]) : .ipv4(hosts[0]) }
+        case "port": port = UInt16(value) ?? 0
+            if backend != nil { backend!.port = port } else { server!.addresses = hosts.map { $0.hasPrefix("unix:") ? .unix(String($0.dropFirst(5))) : $0.contains(":") ? .ipv6($0, port: port) : .ipv4($0, port: port) } }
+        case "backlog": server!.backlog = Int(value) ?? 0
+        case "threads": server!.threads = Int(value)
+        case "congestion-control": server!.tcp.congestionControl = value
+        case "}":
+            if let ended = backend { server!.backends.append(ended); backend = nil } else if let ended = server { settings.servers.append(ended); server = nil }
         case "workers": settings.workers = Int(value)
         case "user": settings.user = value
         case "admin-socket": settings.adminSocketPath = value
         case "max-nofile": settings.openFilesMax = Int(value)
-        case "drain": settings.drainDeadlineMilliseconds = Int(value) ?? 0
-        case "trap": settings.debugTrapAtRequest = Int(value) ?? 0
-        case "log": settings.operatorLog.output = .file(value)
+        case "drain-timeout": settings.drainDeadlineMilliseconds = milliseconds ?? 0
+        case "debug-trap-at-request": settings.debugTrapAtRequest = Int(value) ?? 0
+        case "operator-log": settings.operatorLog.output = .file(value)
+        case "logging":
+            let log = words.first { $0.hasPrefix("file:") }.map { String($0.dropFirst(5)) } ?? ""
+            server!.accessLog.enabled = true; server!.accessLog.output = .file(log)
+        case "access-log": server!.accessLog.enabled = true; server!.accessLog.output = .file(value)
         default:
             diagnostics.append(
                 Diagnostic(
@@ -47,9 +64,6 @@ func loadConfiguration(
         }
     }
     guard diagnostics.isEmpty else { return (nil, diagnostics) }
-    let quick = GlobalSettings.quick(listen: listen, to: to)
-    guard let servers = quick.settings?.servers else { return quick }
-    settings.servers = servers
     return (settings, [])
 }
 
@@ -120,5 +134,37 @@ func runOrigin(listener: Int32) -> Int32 {
         guard client >= 0 else { continue }
         write("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhi\n", to: client)
         close(client)
+    }
+}
+
+struct NameNotice: CustomStringConvertible {
+    var description = ""
+}
+enum NameResolverFailure: Error, CustomStringConvertible {
+    case library(String)
+    var description: String { "names cannot be resolved" }
+}
+
+final class NameResolver {
+    private var names: [String]
+    init(names: [String]) throws(NameResolverFailure) { self.names = names }
+    func start(now: UInt64) {}
+    func pollDescriptors() -> [(fd: Int32, readable: Bool, writable: Bool)] { [] }
+    func nextTimeoutMilliseconds(now: UInt64) -> Int? { nil }
+    func process(readable: [Int32], writable: [Int32], now: UInt64) {}
+    func takeChanges() -> [String: [SocketAddress]] {
+        defer { names = [] }
+        return Dictionary(uniqueKeysWithValues: names.map { ($0, [SocketAddress(literal: "127.0.0.1", port: 0)!]) })
+    }
+    func takeNotices() -> [NameNotice] { [] }
+    var isSettled: Bool { true }
+}
+
+extension SocketAddress {
+    func withPort(_ port: UInt16) -> SocketAddress {
+        guard family == AF_INET || family == AF_INET6 else { return self }
+        var copy = storage
+        withUnsafeMutableBytes(of: &copy) { $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self) }
+        return SocketAddress(copying: &copy, length: Int(length))
     }
 }
