@@ -26,15 +26,15 @@ final class RunningWeir {
     init(_ words: [String], wrapper: [String] = [], variables: [String] = []) throws {
         var outputs: [Int32] = [0, 0]
         var errorEnds: [Int32] = [0, 0]
-        try #require(pipe(&outputs) == 0 && pipe(&errorEnds) == 0)
-        for end in [outputs[0], errorEnds[0]] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        // Closed by every exec from the first moment on: tests that run beside this one start programs too.
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        try #require(socketpair(AF_UNIX, type, 0, &outputs) == 0 && socketpair(AF_UNIX, type, 0, &errorEnds) == 0)
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, outputs[1], 1)
         posix_spawn_file_actions_adddup2(&actions, errorEnds[1], 2)
-        for end in [outputs[1], errorEnds[1]] { posix_spawn_file_actions_addclose(&actions, end) }
         // A test run that is killed takes what it started along.
         let command = ["setpriv", "--pdeathsig", "KILL"] + wrapper + [Self.built("weir")] + words
         var child = pid_t()
@@ -147,7 +147,7 @@ final class RunningWeir {
     }
 
     static func text(_ path: String) -> String {
-        let descriptor = open(path, O_RDONLY)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }
         var text = ""
@@ -203,7 +203,7 @@ final class Folder {
 
     func write(_ name: String, _ text: String) throws -> String {
         let file = "\(path)/\(name)"
-        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         try #require(descriptor >= 0)
         defer { close(descriptor) }
         let bytes = Array(text.utf8)
