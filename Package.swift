@@ -37,11 +37,13 @@ let package = Package(
             name: "weir",
             dependencies: ["Proxy", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        // Runs a command where io_uring is forbidden, for tests of what is then said.
+        .executableTarget(name: "forbid", path: "Tests/Forbid", cSettings: strictC),
         // The vocabulary of the scenario tests: scripted peers, the proxy under test.
         .target(name: "TestSupport", dependencies: ["CUring"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "EngineTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ProxyTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ProxyTests", dependencies: ["Proxy", "TestSupport", "forbid"], swiftSettings: strict),
         .testTarget(name: "ScenarioTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: strict),
     ],

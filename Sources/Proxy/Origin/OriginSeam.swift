@@ -1,2 +1,1 @@
-/// Placeholder while the origin is being written.
 func runOrigin(listener: Int32) -> Int32 { 1 }

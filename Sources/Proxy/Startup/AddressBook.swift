@@ -25,15 +25,12 @@ struct AddressBook {
     /// Every name once.
     var names: [String] { users.keys.sorted() }
 
-    /// Names that no answer is known for.
-    var unknownNames: [String] { names.filter { name in users[name]!.contains { entries[$0.place].addresses.isEmpty } } }
-
     /// Takes the answer for a name, ports aside; true when it differs from what was known. An empty answer changes nothing.
     mutating func learn(_ name: String, _ addresses: [SocketAddress]) -> Bool {
         guard !addresses.isEmpty else { return false }
         var changed = false
         for (place, port) in users[name] ?? [] {
-            let answer = addresses.map { $0.with(port: port) }
+            let answer = addresses.map { $0.withPort(port) }
             // The order of an answer says nothing: name servers turn it round on purpose.
             let known = entries[place].addresses
             if known.count == answer.count, answer.allSatisfy(known.contains) { continue }
@@ -47,16 +44,6 @@ struct AddressBook {
     mutating func table() -> AddressTable {
         generation += 1
         return AddressTable(generation: generation, entries: entries)
-    }
-}
-
-extension SocketAddress {
-    /// The same address with another port; unix addresses have none.
-    func with(port: UInt16) -> SocketAddress {
-        guard family == AF_INET || family == AF_INET6 else { return self }
-        var copy = storage
-        withUnsafeMutableBytes(of: &copy) { $0.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self) }
-        return SocketAddress(copying: &copy, length: Int(length))
     }
 }
 

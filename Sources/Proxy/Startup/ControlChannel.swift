@@ -103,6 +103,12 @@ struct ControlChannel {
         return true
     }
 
+    /// Whether a message, or the end, waits to be received.
+    var hasNews: Bool {
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&waiting, 1, 0) > 0
+    }
+
     /// Waits for one message.
     func receive() -> Received {
         var bytes = [UInt8](repeating: 0, count: Self.textBytesMax + 1)

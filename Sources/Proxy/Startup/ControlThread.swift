@@ -7,7 +7,7 @@ final class ControlThread {
     private let settings: GlobalSettings
     private let handover: Handover
     private var workers: [WorkerHandle] = []
-    private var book: AddressBook
+    private let names: NameWatch
     private var admin: AdminServer?
     private var idleTrim = IdleTrim()
     private var nextLookAt = 0
@@ -31,11 +31,12 @@ final class ControlThread {
             throw LaunchFailure("the configuration reads differently in the server process")
         }
         self.settings = settings
-        book = AddressBook(settings)
+        names = try NameWatch(settings)
         try becomeServant()
         if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
         Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
-        try startWorkers(addresses: book.table())
+        names.resolveAll(stops: { channel.hasNews })
+        try startWorkers(addresses: names.table())
         if let listener = handover.admin {
             admin = AdminServer(listener: listener) { [unowned self] in answer($0) }
         }
@@ -52,11 +53,17 @@ final class ControlThread {
     private func turn() -> Int32? {
         // poll leaves out a negative descriptor, and then reports nothing for it.
         var waiting = [pollfd(fd: hasSupervisor ? channel.descriptor : -1, events: Int16(POLLIN), revents: 0)]
-        waiting += admin?.interests ?? []
+        let guests = admin?.interests ?? []
+        waiting += guests
+        waiting += names.interests
         _ = poll(&waiting, nfds_t(waiting.count), pollTimeout())
         if waiting[0].revents != 0 { onSupervisor() }
         let now = monotonicMilliseconds()
-        admin?.handle(waiting.dropFirst(), now: now)
+        admin?.handle(waiting[1..<1 + guests.count], now: now)
+        if let table = names.handle(waiting[(1 + guests.count)...]) {
+            for worker in workers { worker.publish(table) }
+        }
+        for notice in names.takeNotices() { channel.send(.notice(notice)) }
         guard let endsAt else { return look(now) }
         if workers.allSatisfy(\.hasEnded) {
             for worker in workers { worker.join() }
@@ -81,8 +88,9 @@ final class ControlThread {
 
     private func pollTimeout() -> Int32 {
         if endsAt != nil { return Self.pollWhileEndingMilliseconds }
+        let now = monotonicMilliseconds()
         let deadline = min(admin?.nextDeadline ?? Int.max, nextLookAt)
-        return Int32(clamping: max(0, deadline - monotonicMilliseconds()))
+        return Int32(clamping: max(0, min(deadline - now, names.timeoutMilliseconds ?? Int.max)))
     }
 
     private func answer(_ command: AdminCommand) -> String {

@@ -70,7 +70,7 @@ enum BacktraceText {
         var why: String?
         for line in text.split(separator: "\n").map(String.init) {
             if line.hasPrefix("*** "), line.hasSuffix(" ***"), why == nil {
-                why = String(line.dropFirst(4).dropLast(4))
+                why = cause(String(line.dropFirst(4).dropLast(4)))
             }
             guard let at = line.lastRange(of: " at /") else { continue }
             let place = String(line[line.index(at, offsetBy: 4)...])
@@ -78,6 +78,13 @@ enum BacktraceText {
             return (why.map { "\($0) at " } ?? "") + place
         }
         return why
+    }
+
+    /// The headline without its opening words and without the address, which means nothing to anybody.
+    private static func cause(_ headline: String) -> String {
+        let opening = "Program crashed: "
+        let cause = headline.hasPrefix(opening) ? String(headline.dropFirst(opening.count)) : headline
+        return cause.lastRange(of: " at 0x").map { String(cause[..<$0]) } ?? cause
     }
 }
 

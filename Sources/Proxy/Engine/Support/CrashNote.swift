@@ -14,9 +14,11 @@ struct CrashNote: Sendable {
     /// The note of a worker; where no memory is shared (tests, worker numbers beyond the memory) a private one.
     ///
     /// Called once by the worker's own thread, which it remembers.
-    init(worker: Int) {
-        if let sharedNotes, worker >= 0, worker < CrashNotes.workersMax {
-            words = sharedNotes + (worker + 1) * CrashNotes.wordsEach
+    init(worker: Int) { self.init(worker: worker, in: sharedNotes) }
+
+    init(worker: Int, in memory: UnsafeMutablePointer<UInt64>?) {
+        if let memory, worker >= 0, worker < CrashNotes.workersMax {
+            words = memory + (worker + 1) * CrashNotes.wordsEach
         } else {
             words = .allocate(capacity: CrashNotes.wordsEach)
             words.initialize(repeating: 0, count: CrashNotes.wordsEach)
@@ -55,11 +57,16 @@ enum CrashNotes {
     /// Makes this process write its notes to `memory`, mark deadly signals there, and send the byte `word` to `control`
     /// when one comes. Before any worker starts.
     static func install(_ memory: UnsafeMutablePointer<UInt64>, control: Int32 = -1, word: UInt8 = 0) {
-        memory.update(repeating: 0, count: memoryBytes / MemoryLayout<UInt64>.size)
-        memory[imageWord] = imageAddress()
+        prepare(memory)
         sharedNotes = memory
         cprocess_mark_crashes(
             UnsafeMutableRawPointer(memory).assumingMemoryBound(to: cprocess_crash_mark.self), control, word)
+    }
+
+    /// Forgets what a process before this one noted.
+    static func prepare(_ memory: UnsafeMutablePointer<UInt64>) {
+        memory.update(repeating: 0, count: memoryBytes / MemoryLayout<UInt64>.size)
+        memory[imageWord] = imageAddress()
     }
 
     /// What the memory tells about a crash; nil when nothing was noted.
