@@ -141,6 +141,8 @@ final class ConfigReader {
         }
     }
 
+    func setOrigin(of key: String, _ location: SourceLocation) { origins[key] = location }
+
     /// Says once per kind of section that a word waits for a feature.
     func reportComing(_ word: String, _ feature: String, in place: SectionPlace, at location: SourceLocation) {
         guard comingReported.insert((place.path + [word]).joined(separator: ".")).inserted else { return }

@@ -49,6 +49,8 @@ struct Setting<Owner> {
     var inBothDialects = false
     /// Other words of the section whose value this one sets, unless they are written themselves.
     var covers: [String] = []
+    /// What it sets is shown in another section.
+    var showsElsewhere = false
     /// Values that ask for nothing, and so are fine even though the feature is still to come.
     var asksNothing: (SettingValue) -> Bool = { _ in false }
     let assign: (inout Owner, SettingValue) -> Assigned
