@@ -31,7 +31,8 @@ private func logRows(_ origin: WordOrigin = .rproxy2, hasFormat: Bool, blank: Lo
                 assign: { log, value in assignOutput(value.text, to: &log) }, show: { quotedText(outputText($0.output)) }),
             .custom(
                 "level", origin, .choice(LogSettings.Level.allCases.map(\.rawValue)), "Least severe messages that are written.",
-                assign: { $0.level = LogSettings.Level(rawValue: $1.text) ?? .error }, show: { $0.level.rawValue }),
+                assign: { $0.level = LogSettings.Level(rawValue: $1.text) ?? .error }, show: { $0.level.rawValue }
+            ).with { $0.fallback = "emerg" },
             hasFormat ? format : format.with { $0.status = .ignored(noFormat) },
         ])
 }
@@ -75,7 +76,8 @@ private func flatRows(_ fresh: LoggingDraft) -> [Setting<LoggingDraft>] {
             assign: { $0.enabled = $1.flag }, show: { _ in nil }), default: "false"),
         flat(.custom(
             "type", .rproxy1, .choice(["file", "syslog", "fd"]), "Where the log goes: a file, syslog, or standard output (fd).",
-            assign: { $0.type = $1.text }, show: { _ in nil }), default: "file"),
+            assign: { $0.type = $1.text }, show: { _ in nil }
+        ).with { $0.fallback = "file" }, default: "file"),
         flat(.custom(
             "filename", .rproxy1, .path, "File of the request log.", assign: { $0.fileName = $1.text }, show: { _ in nil }),
             default: "not set"),

@@ -148,7 +148,8 @@ private func balancingRows() -> Rows {
     [
         .custom(
             "lb-method", .rproxy, .choice(BalancingSettings.words), "How a backend is chosen.",
-            assign: { $0.settings.balancing.method = BalancingSettings.method($1.text) }, show: { $0.settings.balancing.method.rawValue }),
+            assign: { $0.settings.balancing.method = BalancingSettings.method($1.text) }, show: { $0.settings.balancing.method.rawValue }
+        ).with { $0.fallback = "rtt" },
         .checked(
             "hash-key", .weir, .text, "What lb-method hash looks at: source, uri, header:NAME or cookie:NAME.",
             assign: { draft, value in assignHashKey(value.text, to: &draft.settings.balancing) },

@@ -22,7 +22,7 @@ func effectiveConfiguration(
     let loaded = LoadedConfiguration(path: path, environment: environment, read: read)
     if loaded.hasErrors { return (nil, loaded.diagnostics) }
     var text = EffectiveText(origins: loaded.origins)
-    configurationRows().show(loaded.draft, in: &text, key: "")
+    configurationRows.show(loaded.draft, in: &text, key: "")
     return (text.text, loaded.diagnostics)
 }
 
@@ -34,10 +34,10 @@ private struct LoadedConfiguration {
     var origins: [String: SourceLocation]
 
     init(path: String, environment: [String: String], read: @escaping (String) throws(ReadFailure) -> [UInt8]) {
-        let rows = configurationRows()
+        let rows = configurationRows
         var parser = ConfigParser(environment: environment, read: read)
         let items = parser.parse(path: path)
-        let reader = ConfigReader(diagnostics: parser.diagnostics, allEntries: rows.entries(path: []))
+        let reader = ConfigReader(diagnostics: parser.diagnostics)
         draft = rows.blank
         if !(items.isEmpty && parser.diagnostics.hasErrors) {  // of an unreadable file, more need not be said
             var place = SectionPlace()

@@ -1,6 +1,6 @@
 /// docs/CONFIGURATION.md, byte for byte: the language in short, then every word of every section.
 func referencePage() -> String {
-    let entries = configurationRows().entries(path: [])
+    let entries = configurationRows.entries(path: [])
     var page = introduction
     for path in sectionPaths(entries) {
         page += "\n## \(path.isEmpty ? "Top level" : path.map { "`\($0)`" }.joined(separator: " / "))\n"

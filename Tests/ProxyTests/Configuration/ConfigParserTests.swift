@@ -26,7 +26,7 @@ struct ConfigParserTests {
         "statements of every form are understood",
         arguments: [
             ("a = b c = d", "a=b c=d"), ("a\n=\nb", "a=b"), ("l = {x, y,}", "l={x,y}"), ("l = {}", "l={}"), ("l += { z }", "l+={z}"),
-            ("l += z", "l+=z"), ("s { a = b }", "s{a=b}"), ("s t { }", "s(t){}"), ("s \"t t\" { u { } }", "s(t t){u{}}"),
+            ("l += z", "l+=z"), ("s { a = b }", "s{a=b}"), ("s t { }", "s(t){}"), ("s\nt\n{\n}", "s(t){}"), ("s \"t t\" { u { } }", "s(t t){u{}}"),
             ("\"a\" = b", "a=b"), ("a = x; b = y", "a=x; b=y"), ("", ""),
         ])
     func statements(_ text: String, _ tree: String) {

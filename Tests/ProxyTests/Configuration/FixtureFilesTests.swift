@@ -30,14 +30,14 @@ struct FixtureFilesTests {
     @Test("together the fixtures use every word there is")
     func everyWord() {
         let used = Self.all.reduce(into: Set()) { $0.formUnion(words(statements($1))) }
-        let known = configurationRows().entries(path: []).map { $0.path + [$0.word] }
+        let known = configurationRows.entries(path: []).map { $0.path + [$0.word] }
         #expect(Set(known).subtracting(used).map { $0.joined(separator: " ") }.sorted() == [])
     }
 
     @Test("the fixture of each dialect uses every word that only this dialect has", arguments: [("rproxy1-all", WordOrigin.rproxy1), ("rproxy2-all", .rproxy2)])
     func everyWordOfADialect(_ name: String, _ origin: WordOrigin) {
         let used = words(statements(name))
-        let known = configurationRows().entries(path: []).filter { $0.origin == origin }.map { $0.path + [$0.word] }
+        let known = configurationRows.entries(path: []).filter { $0.origin == origin }.map { $0.path + [$0.word] }
         #expect(Set(known).subtracting(used).map { $0.joined(separator: " ") }.sorted() == [])
     }
 
@@ -70,14 +70,29 @@ struct FixtureFilesTests {
         #expect(server.addresses == [.ipv6("::1", port: 8080)])
         #expect(server.timers.bodyGapMilliseconds == 5001 && server.timers.writeProgressMilliseconds == 0)
         #expect(server.watermark == Watermark() && !server.tcp.noDelay)
-        #expect(server.forwarded.forwardedFor == .rproxy)
+        #expect(server.forwarded.forwardedFor == .off)
         #expect(server.errorLog.output == .syslog(facility: "daemon"))
         #expect(settings.operatorLog.output == .file("/var/log/weir.log") && settings.operatorLog.level == .debug)
         #expect(server.backends.map(\.enabled) == [true, false])
         #expect(server.backends.map(\.readMilliseconds) == [60_000, 7_000])
     }
 
-    @Test("what is in force, written out, is a configuration with the same meaning", arguments: ["rproxy1-plain", "rproxy2-plain", "weir-all"])
+    @Test("the oddities of libconfuse are read as libconfuse reads them, each said where it is a trap")
+    func oddities() throws {
+        let loaded = loadConfiguration(path: Self.folder + "oddities.conf", environment: ["WEIR_PORT": "0x1F90"], read: readConfigurationFile)
+        #expect(
+            loaded.diagnostics.map { "\($0.location.line):\($0.location.column) \($0.severity)" }
+                == ["7:59", "8:22", "9:31", "11:13", "14:17", "16:17", "19:27", "22:1"].map { "\($0) warning" })
+        let server = try #require(loaded.settings?.servers.first)
+        #expect(server.addresses == [.ipv4("127.0.0.1", port: 8080)])
+        #expect(server.accessLog.output == .file("/tmp/log") && server.accessLog.format == "{SRC} \"{URI}\"\tA*B")
+        #expect(server.accessLog.level == .emerg && server.balancing.method == .rtt)
+        #expect(server.pending.timeoutMilliseconds == 8000 && server.timers.bodyGapMilliseconds == 5000)
+        #expect(server.backends.map(\.name) == ["A title"])
+        #expect(server.backends.map(\.address) == [.name("localhost")])
+    }
+
+    @Test("what is in force, written out, is a configuration with the same meaning", arguments: ["rproxy1-plain", "rproxy2-plain", "weir-all", "oddities"])
     func effective(_ name: String) throws {
         let first = effectiveConfiguration(path: Self.folder + name + ".conf", environment: [:], read: readConfigurationFile)
         let text = try #require(first.text)

@@ -23,7 +23,7 @@ struct ReferencePageTests {
     func complete() {
         let page = referencePage()
         let help = settingsHelp(word: nil)
-        for entry in configurationRows().entries(path: []) {
+        for entry in configurationRows.entries(path: []) {
             #expect(page.contains("| `\(entry.word)"), "\(entry.word)")
             #expect(help.contains("  \(entry.word)"), "\(entry.word)")
         }

@@ -95,12 +95,21 @@ struct ServerSettingsTests {
             ("trace = 1", "2:9: error: 'trace' takes true, on, yes, false, off or no, not '1'"),
             ("request-head-max = \"64k\"", "2:20: error: 'request-head-max' must be between 256 and 60000, not 64k"),
             ("request-fields-max = 257", "2:22: error: 'request-fields-max' must be between 1 and 256, not 257"),
-            ("lb-method = p2", "2:13: error: 'lb-method' takes one of rtt, roundrobin, most-idle, random, none, p2c, hash, first, not 'p2'; did you mean 'p2c'?"),
             ("via = 'a b'", "2:7: error: 'via' must be a name without spaces or separators, not 'a b'"),
             ("port += 1", "2:1: error: '+=' is for lists; 'port' is none"),
         ])
     func ranges(_ words: String, _ message: String) {
         #expect(ConfigurationFixture(server(words)).messages == [message])
+    }
+
+    @Test("a method that is unknown is taken as rtt, as RProxy did, but not in silence")
+    func unknownMethod() {
+        let fixture = ConfigurationFixture(server("lb-method = p2"))
+        #expect(fixture.load().settings?.servers.first?.balancing.method == .rtt)
+        #expect(
+            fixture.messages == [
+                "2:13: warning: 'lb-method' takes one of rtt, roundrobin, most-idle, random, none, p2c, hash, first, not 'p2'; did you mean 'p2c'?; it is taken as rtt, as RProxy took it"
+            ])
     }
 
     @Test(
