@@ -9,8 +9,12 @@ final class ConfigReader {
     /// Every word there is, to say where a misplaced one belongs.
     private lazy var allEntries = configurationRows.entries(path: [])
 
-    init(diagnostics: DiagnosticList) {
+    /// What is wrong with a log's format; the language of formats is another room's.
+    let formatComplaint: (String) -> String?
+
+    init(diagnostics: DiagnosticList, formatComplaint: @escaping (String) -> String?) {
         self.diagnostics = diagnostics
+        self.formatComplaint = formatComplaint
     }
 
     /// Applies the statements of a section to its owner: settings first, in the order of the rows, then sections, then relations.

@@ -34,7 +34,14 @@ private func logRows(_ origin: WordOrigin = .rproxy2, hasFormat: Bool, blank: Lo
                 assign: { $0.level = LogSettings.Level(rawValue: $1.text) ?? .error }, show: { $0.level.rawValue }
             ).with { $0.fallback = "emerg" },
             hasFormat ? format : format.with { $0.status = .ignored(noFormat) },
-        ])
+        ],
+        finish: { log, section in if hasFormat { checkFormat(log.format, section) } })
+}
+
+/// Has the format looked at, if it is written and will be used.
+private func checkFormat(_ format: String?, _ section: ReadSection) {
+    guard section.has("format"), section.place.feature == nil, let format, let complaint = section.reader.formatComplaint(format) else { return }
+    section.error("format", "'format': \(complaint)")
 }
 
 /// `logging` at the top level: the operator's log alone.
@@ -106,6 +113,7 @@ private func flat(_ row: Setting<LoggingDraft>, default defaultText: String) -> 
 }
 
 private func finishLogging(_ draft: inout LoggingDraft, _ section: ReadSection) {
+    checkFormat(draft.format, section)
     guard draft.enabled else { return }
     if section.has("request") || section.has("error") {
         return section.error("enabled", "'logging' is written in both shapes; keep either the section per log or the flat words")

@@ -136,6 +136,17 @@ struct LoadConfigurationTests {
         #expect(messages("/x") == [] && messages("file:/x") == [] && messages("STDERR") == [])
     }
 
+    @Test("a format that cannot be compiled is an error at its word, in both shapes")
+    func formats() {
+        for words in ["logging { request {\nformat = '{BAD}' } }", "logging {\nformat = '{BAD}' }"] {
+            let fixture = ConfigurationFixture(server(words))
+            let loaded = loadConfiguration(
+                path: "main.conf", environment: [:], formatComplaint: { $0.contains("BAD") ? "no such token" : nil }, read: fixture.read)
+            #expect(loaded.settings == nil)
+            #expect(loaded.diagnostics.map(\.description).contains("main.conf:3:1: error: 'format': no such token"))
+        }
+    }
+
     @Test("settings of the process are read")
     func process() {
         let text = "max-nofile = 5000 memtrim-sz = '64k' drain-timeout = 5 admin-socket = /run/a efficiency-mode = on debug-trap-at-request = 3\n"
