@@ -117,7 +117,7 @@ struct ConfigParser {
             advance()
             include(word(token), depth: depth, into: &items)
             advance()
-        case .word where token(ahead: 2).kind == .openBrace && !beginsLine(ahead: 1):
+        case .word where token(ahead: 2).kind == .openBrace:
             advance()
             section(name, title: word(next), sections, depth, into: &items)
         case .word, .closeBrace, .comma, .parenthesis, .end:

@@ -7,11 +7,14 @@ final class ConfigReader {
     private var dialectMarks: [WordOrigin: ConfigWord] = [:]
     private var comingReported: Set<String> = []
     /// Every word there is, to say where a misplaced one belongs.
-    private let allEntries: [WordEntry]
+    private lazy var allEntries = configurationRows.entries(path: [])
 
-    init(diagnostics: DiagnosticList, allEntries: [WordEntry]) {
+    /// What is wrong with a log's format; the language of formats is another room's.
+    let formatComplaint: (String) -> String?
+
+    init(diagnostics: DiagnosticList, formatComplaint: @escaping (String) -> String?) {
         self.diagnostics = diagnostics
-        self.allEntries = allEntries
+        self.formatComplaint = formatComplaint
     }
 
     /// Applies the statements of a section to its owner: settings first, in the order of the rows, then sections, then relations.
@@ -113,7 +116,12 @@ final class ConfigReader {
         switch row.kind.value(of: assignment.values, braced: assignment.braced) {
         case .success(let understood): value = understood
         case .failure(_) where row.zero != .ordinary && assignment.isZero: value = .number(0)
-        case .failure(let complaint): return diagnostics.error(valueLocation, "'\(row.word)' \(complaint.sentence)")
+        case .failure(let complaint):
+            guard let fallback = row.fallback, assignment.values.count == 1, !assignment.braced else {
+                return diagnostics.error(valueLocation, "'\(row.word)' \(complaint.sentence)")
+            }
+            diagnostics.warning(valueLocation, "'\(row.word)' \(complaint.sentence); it is taken as \(fallback), as RProxy took it")
+            value = .text(fallback)
         }
         if case .coming(let feature) = row.status {
             if !place.asksNothing && !row.asksNothing(value) { reportComing(row.word, feature, in: place, at: location) }
@@ -141,6 +149,8 @@ final class ConfigReader {
         }
     }
 
+    func setOrigin(of key: String, _ location: SourceLocation) { origins[key] = location }
+
     /// Says once per kind of section that a word waits for a feature.
     func reportComing(_ word: String, _ feature: String, in place: SectionPlace, at location: SourceLocation) {
         guard comingReported.insert((place.path + [word]).joined(separator: ".")).inserted else { return }
@@ -148,6 +158,7 @@ final class ConfigReader {
     }
 
     private func unknown(_ name: ConfigWord, known: [String], at place: SectionPlace) {
+        guard !diagnostics.isFull else { return diagnostics.error(name.location, "") }
         let word = name.text.lowercased()
         var sentence = "\(place.name) knows no '\(name.text)'"
         let homes = Set(allEntries.filter { $0.word == word }.map { $0.sectionName }).sorted()

@@ -148,6 +148,7 @@ private func finishBackend(_ draft: inout BackendDraft, _ section: ReadSection) 
             section.warning("retry", "'retry' cannot be 0; \(durationText(draft.settings.retryMilliseconds)) stays in force")
         } else {
             draft.settings.retryMilliseconds = milliseconds
+            section.credit("retry", to: "retry")
         }
     }
     if draft.settings.retryMilliseconds > draft.settings.retryMillisecondsMax {

@@ -128,7 +128,7 @@ private func ruleSection() -> NestedRows<Unbuilt> {
 /// `logging` where it cannot stand yet: its words are those of a server's.
 private func comingLogging(_ feature: String) -> NestedRows<Unbuilt> {
     .section(
-        "logging", .rproxy2, loggingRows(), status: .coming(feature), "Logs of its own.",
+        "logging", .rproxy2, loggingRows(alsoFlat: false), status: .coming(feature), "Logs of its own.",
         blank: { _, _ in LoggingDraft() }, store: { _, _, _ in }, all: { _ in [] })
 }
 

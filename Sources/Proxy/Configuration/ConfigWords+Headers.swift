@@ -30,7 +30,8 @@ extension ForwardingSettings.ForwardedFor {
 
 private let certificateFields = "passing on client certificates"
 
-func headersRows() -> SectionRows<HeadersDraft> {
+/// - Parameter sha1Origin: RProxy 2 has x-ssl-sha1, but no `headers` in a server.
+func headersRows(sha1Origin: WordOrigin = .rproxy2) -> SectionRows<HeadersDraft> {
     func certificate(_ word: String, _ origin: WordOrigin, default defaultText: String = "false", _ sentence: String) -> Setting<HeadersDraft> {
         .coming(word, origin, .flag, certificateFields, default: defaultText, sentence)
     }
@@ -56,7 +57,7 @@ func headersRows() -> SectionRows<HeadersDraft> {
             certificate("x-ssl-notbefore", .rproxy, "X-SSL-Notbefore: when it begins to hold."),
             certificate("x-ssl-notafter", .rproxy, "X-SSL-Notafter: when it ends."),
             certificate("x-ssl-serial", .rproxy, "X-SSL-Serial: its serial number."),
-            certificate("x-ssl-sha1", .rproxy2, "X-SSL-Sha1: its fingerprint."),
+            certificate("x-ssl-sha1", sha1Origin, "X-SSL-Sha1: its fingerprint."),
             certificate("x-ssl-cipher", .rproxy, "X-SSL-Cipher: the cipher of the connection."),
             certificate("x-ssl-certificate", .rproxy, default: "true", "X-SSL-Certificate: the certificate itself."),
         ],

@@ -18,22 +18,30 @@ struct LoggingDraft {
 private let noFormat = "lines of this log have one shape"
 
 /// The four words of one log.
-private func logRows(hasFormat: Bool, blank: LogSettings) -> SectionRows<LogSettings> {
+private func logRows(_ origin: WordOrigin = .rproxy2, hasFormat: Bool, blank: LogSettings) -> SectionRows<LogSettings> {
     let format: Setting<LogSettings> = .custom(
-        "format", .rproxy2, .text, "How a line looks: text with {TOKENS}, or the word json.",
+        "format", origin, .text, "How a line looks: text with {TOKENS}, or the word json.",
         assign: { $0.format = $1.text }, show: { $0.format.isEmpty ? nil : quotedText($0.format) })
     return SectionRows(
         blank: blank,
         settings: [
-            .flag("enabled", .rproxy2, \.enabled, "Whether this log is written at all."),
+            .flag("enabled", origin, \.enabled, "Whether this log is written at all."),
             .checked(
-                "output", .rproxy2, .text, "Where it goes: file:PATH, syslog:FACILITY, stdout or stderr.",
+                "output", origin, .text, "Where it goes: file:PATH, syslog:FACILITY, stdout or stderr.",
                 assign: { log, value in assignOutput(value.text, to: &log) }, show: { quotedText(outputText($0.output)) }),
             .custom(
-                "level", .rproxy2, .choice(LogSettings.Level.allCases.map(\.rawValue)), "Least severe messages that are written.",
-                assign: { $0.level = LogSettings.Level(rawValue: $1.text) ?? .error }, show: { $0.level.rawValue }),
+                "level", origin, .choice(LogSettings.Level.allCases.map(\.rawValue)), "Least severe messages that are written.",
+                assign: { $0.level = LogSettings.Level(rawValue: $1.text) ?? .error }, show: { $0.level.rawValue }
+            ).with { $0.fallback = "emerg" },
             hasFormat ? format : format.with { $0.status = .ignored(noFormat) },
-        ])
+        ],
+        finish: { log, section in if hasFormat { checkFormat(log.format, section) } })
+}
+
+/// Has the format looked at, if it is written and will be used.
+private func checkFormat(_ format: String?, _ section: ReadSection) {
+    guard section.has("format"), section.place.feature == nil, let format, let complaint = section.reader.formatComplaint(format) else { return }
+    section.error("format", "'format': \(complaint)")
 }
 
 /// `logging` at the top level: the operator's log alone.
@@ -43,40 +51,17 @@ func operatorLoggingRows() -> SectionRows<LogSettings> {
         blank: fresh, settings: [],
         sections: [
             .section(
-                "general", .weir, logRows(hasFormat: false, blank: fresh), "The operator's log: starts, stops, troubles.",
+                "general", .weir, logRows(.weir, hasFormat: false, blank: fresh), "The operator's log: starts, stops, troubles.",
                 blank: { parent, _ in parent }, store: { parent, log, _ in parent = log }, all: { [(nil, $0)] })
         ])
 }
 
-/// `logging` of a server, in both shapes.
-func loggingRows() -> SectionRows<LoggingDraft> {
+/// `logging` with a section per log, and in a server also in RProxy 1's flat shape.
+func loggingRows(alsoFlat: Bool) -> SectionRows<LoggingDraft> {
     let fresh = LoggingDraft()
     return SectionRows(
         blank: fresh,
-        settings: [
-            flat(.custom(
-                "enabled", .rproxy1, .flag, "Whether requests are logged (and errors, with errorlog).",
-                assign: { $0.enabled = $1.flag }, show: { _ in nil }), default: "false"),
-            flat(.custom(
-                "type", .rproxy1, .choice(["file", "syslog", "fd"]), "Where the log goes: a file, syslog, or standard output (fd).",
-                assign: { $0.type = $1.text }, show: { _ in nil }), default: "file"),
-            flat(.custom(
-                "filename", .rproxy1, .path, "File of the request log.", assign: { $0.fileName = $1.text }, show: { _ in nil }),
-                default: "not set"),
-            flat(.custom(
-                "format", .rproxy1, .text, "How a line looks: text with {TOKENS}, or the word json.",
-                assign: { $0.format = $1.text }, show: { _ in nil }), default: fresh.request.format),
-            flat(.checked(
-                "facility", .rproxy1, .text, "Facility for syslog.",
-                assign: { draft, value in
-                    guard let facility = syslogFacility(value.text) else { return .error(unknownFacility(value.text)) }
-                    draft.facility = facility
-                    return .fine
-                }, show: { _ in nil }), default: "local0"),
-            flat(.custom(
-                "errorlog", .rproxy1, .path, "File of the error log.", assign: { $0.errorFileName = $1.text }, show: { _ in nil }),
-                default: "not set"),
-        ],
+        settings: alsoFlat ? flatRows(fresh) : [],
         sections: [
             .section(
                 "request", .rproxy2, logRows(hasFormat: true, blank: fresh.request), "The access log: one line for every answer.",
@@ -91,15 +76,44 @@ func loggingRows() -> SectionRows<LoggingDraft> {
         finish: finishLogging)
 }
 
+private func flatRows(_ fresh: LoggingDraft) -> [Setting<LoggingDraft>] {
+    [
+        flat(.custom(
+            "enabled", .rproxy1, .flag, "Whether requests are logged (and errors, with errorlog).",
+            assign: { $0.enabled = $1.flag }, show: { _ in nil }), default: "false"),
+        flat(.custom(
+            "type", .rproxy1, .choice(["file", "syslog", "fd"]), "Where the log goes: a file, syslog, or standard output (fd).",
+            assign: { $0.type = $1.text }, show: { _ in nil }
+        ).with { $0.fallback = "file" }, default: "file"),
+        flat(.custom(
+            "filename", .rproxy1, .path, "File of the request log.", assign: { $0.fileName = $1.text }, show: { _ in nil }),
+            default: "not set"),
+        flat(.custom(
+            "format", .rproxy1, .text, "How a line looks: text with {TOKENS}, or the word json.",
+            assign: { $0.format = $1.text }, show: { _ in nil }), default: fresh.request.format),
+        flat(.checked(
+            "facility", .rproxy1, .text, "Facility for syslog.",
+            assign: { draft, value in
+                guard let facility = syslogFacility(value.text) else { return .error(unknownFacility(value.text)) }
+                draft.facility = facility
+                return .fine
+            }, show: { _ in nil }), default: "local0"),
+        flat(.custom(
+            "errorlog", .rproxy1, .path, "File of the error log.", assign: { $0.errorFileName = $1.text }, show: { _ in nil }),
+            default: "not set"),
+    ]
+}
+
 /// A word of the flat shape: it sets values that the other shape's words show.
 private func flat(_ row: Setting<LoggingDraft>, default defaultText: String) -> Setting<LoggingDraft> {
     row.with {
         $0.defaultText = defaultText
-        $0.covers = ["request", "error"]
+        $0.showsElsewhere = true
     }
 }
 
 private func finishLogging(_ draft: inout LoggingDraft, _ section: ReadSection) {
+    checkFormat(draft.format, section)
     guard draft.enabled else { return }
     if section.has("request") || section.has("error") {
         return section.error("enabled", "'logging' is written in both shapes; keep either the section per log or the flat words")
@@ -107,6 +121,9 @@ private func finishLogging(_ draft: inout LoggingDraft, _ section: ReadSection) 
     draft.request.enabled = true
     draft.request.format = draft.format ?? draft.request.format
     draft.error.format = draft.request.format
+    section.credit("request#0/enabled", to: "enabled")
+    section.credit("request#0/output", to: draft.type == "syslog" && section.has("facility") ? "facility" : section.has("filename") ? "filename" : "type")
+    for log in ["request", "error"] { section.credit("\(log)#0/format", to: "format") }
     switch draft.type {
     case "syslog": draft.request.output = .syslog(facility: draft.facility)
     case "fd": draft.request.output = .stdout
@@ -119,6 +136,8 @@ private func finishLogging(_ draft: inout LoggingDraft, _ section: ReadSection) 
     }
     if let errorFileName = draft.errorFileName {
         draft.error.enabled = true
+        section.credit("error#0/enabled", to: "errorlog")
+        section.credit("error#0/output", to: "errorlog")
         draft.error.output = fileOutput(errorFileName)
     }
 }

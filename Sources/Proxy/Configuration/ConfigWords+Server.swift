@@ -13,8 +13,6 @@ struct ServerDraft {
     /// The operator's log, where this server's `logging` sets it.
     var operatorLog: LogSettings?
     var backends: [BackendDraft] = []
-    /// Sections that choose among backends by name or path are there, so not having a backend here is no mistake.
-    var choosesByRule = false
 
     init(_ section: ConfigSection? = nil) {
         settings.location = section?.name.location ?? .none
@@ -150,7 +148,8 @@ private func balancingRows() -> Rows {
     [
         .custom(
             "lb-method", .rproxy, .choice(BalancingSettings.words), "How a backend is chosen.",
-            assign: { $0.settings.balancing.method = BalancingSettings.method($1.text) }, show: { $0.settings.balancing.method.rawValue }),
+            assign: { $0.settings.balancing.method = BalancingSettings.method($1.text) }, show: { $0.settings.balancing.method.rawValue }
+        ).with { $0.fallback = "rtt" },
         .checked(
             "hash-key", .weir, .text, "What lb-method hash looks at: source, uri, header:NAME or cookie:NAME.",
             assign: { draft, value in assignHashKey(value.text, to: &draft.settings.balancing) },
@@ -169,16 +168,16 @@ private func balancingRows() -> Rows {
 }
 
 private func socketRows() -> Rows {
-    let nagle: [(String, WritableKeyPath<ServerDraft, Bool?>, String)] = [
-        ("disable-server-nagle", \.noDelayListener, "listener"), ("disable-client-nagle", \.noDelayClient, "client"),
-        ("disable-downstream-nagle", \.noDelayBackend, "backend"),
-    ]
-    let switches: Rows = nagle.map { word, path, side in
+    func nagle(_ word: String, _ side: String, _ path: WritableKeyPath<ServerDraft, Bool?>, inForce: @escaping (ServerDraft) -> Bool) -> Setting<ServerDraft> {
         .custom(
             word, .rproxy2, .flag, "TCP_NODELAY on \(side) sockets; without the word it is on.",
-            assign: { $0[keyPath: path] = $1.flag }, show: { ($0[keyPath: path] ?? true) ? "true" : "false" }
-        ).with { $0.defaultText = "true" }
+            assign: { $0[keyPath: path] = $1.flag }, show: { inForce($0) ? "true" : "false" })
     }
+    let switches = [
+        nagle("disable-server-nagle", "listener", \.noDelayListener) { $0.settings.tcp.noDelay },
+        nagle("disable-client-nagle", "client", \.noDelayClient) { $0.settings.tcp.noDelay },
+        nagle("disable-\(backendWord)-nagle", "backend", \.noDelayBackend) { $0.noDelayBackend ?? true },
+    ]
     return switches + tcpRows(\.settings.tcp) + [
         .flag("steer-by-cpu", .weir, \.settings.tcp.steerByCPU, "Gives a connection to the worker on the CPU that received it.")
     ]
@@ -233,11 +232,11 @@ private func hashKeyText(_ key: BalancingSettings.HashKey) -> String {
 private func serverSections() -> [NestedRows<ServerDraft>] {
     [
         .section(
-            "headers", .rproxy, headersRows(), inBothDialects: true, "What backends are told about the client.",
+            "headers", .rproxy, headersRows(sha1Origin: .weir), inBothDialects: true, "What backends are told about the client.",
             blank: { _, _ in HeadersDraft() }, store: { server, headers, _ in server.settings.forwarded = headers.settings },
             all: { [(nil, HeadersDraft($0.settings.forwarded))] }),
         .section(
-            "logging", .rproxy, loggingRows(), inBothDialects: true, "Logs of this server.",
+            "logging", .rproxy, loggingRows(alsoFlat: true), inBothDialects: true, "Logs of this server.",
             blank: { _, _ in LoggingDraft() },
             store: { server, logging, _ in
                 server.settings.accessLog = logging.request

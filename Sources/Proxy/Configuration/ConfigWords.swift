@@ -7,7 +7,11 @@
 let backendWord = "downstream"
 
 /// The whole language: what may stand at the top level of a file, and everything within it.
-func configurationRows() -> SectionRows<ConfigurationDraft> {
+///
+/// Built once, read only after that; the closures of its rows capture nothing but values, which is why sharing it is safe.
+nonisolated(unsafe) let configurationRows = makeConfigurationRows()
+
+private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
     SectionRows(
         blank: ConfigurationDraft(),
         settings: [

@@ -24,6 +24,8 @@ struct DiagnosticList {
     private(set) var all: [Diagnostic] = []
     private(set) var hasErrors = false
     private var dropped = 0
+    /// Further messages are only counted, so that composing them can be saved.
+    var isFull: Bool { all.count >= Self.countMax }
 
     mutating func error(_ location: SourceLocation, _ message: String) {
         hasErrors = true
@@ -35,7 +37,7 @@ struct DiagnosticList {
     }
 
     private mutating func add(_ diagnostic: Diagnostic) {
-        if all.count < Self.countMax { all.append(diagnostic) } else { dropped += 1 }
+        if isFull { dropped += 1 } else { all.append(diagnostic) }
     }
 
     /// In the order of reading: files as they were opened, then lines, then columns.

@@ -27,7 +27,7 @@ struct EffectiveText {
 extension SectionRows {
     /// Shows an owner's settings and the sections within it; words that only set others' values are left to those.
     func show(_ owner: Owner, in text: inout EffectiveText, key: String) {
-        for row in settings where row.status == .built && row.covers.isEmpty {
+        for row in settings where row.status == .built && row.covers.isEmpty && !row.showsElsewhere {
             text.setting(row.word, row.show(owner), key: key)
         }
         for row in sections where row.status == .built { row.show(owner, &text, key) }

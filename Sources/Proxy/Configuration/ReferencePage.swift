@@ -1,6 +1,6 @@
 /// docs/CONFIGURATION.md, byte for byte: the language in short, then every word of every section.
 func referencePage() -> String {
-    let entries = configurationRows().entries(path: [])
+    let entries = configurationRows.entries(path: [])
     var page = introduction
     for path in sectionPaths(entries) {
         page += "\n## \(path.isEmpty ? "Top level" : path.map { "`\($0)`" }.joined(separator: " / "))\n"
@@ -43,8 +43,8 @@ private let introduction = """
         header-timeout = "1500ms"
         high-watermark = "512k"
         include "logging.conf"                 # relative to this file
-        downstream first { addr = 10.0.0.1  port = 3000  connections = 8 }
-        downstream second { addr = "app.internal"  port = 3000  weight = 2 }
+        \(backendWord) first { addr = 10.0.0.1  port = 3000  connections = 8 }
+        \(backendWord) second { addr = "app.internal"  port = 3000  weight = 2 }
     }
     ```
 
@@ -65,12 +65,12 @@ private let introduction = """
 
     ## Files of RProxy
 
-    Files of both dialects of RProxy are read, and mean what they meant there. A `downstream` without a title is RProxy 1's, with
+    Files of both dialects of RProxy are read, and mean what they meant there. A `\(backendWord)` without a title is RProxy 1's, with
     the defaults it had there and with X-Forwarded-For switched on; one with a title is RProxy 2's. RProxy counts `connections` and
     `max-pending` per worker, and so does Weir. What RProxy left unlimited unless it was written has a default here. A word that is
     marked *not built yet* is refused with a sentence that says so.
 
-    A `server` with backends and neither virtual hosts nor rewrites sends every request to them. `downstream` is RProxy's word for
+    A `server` with backends and neither virtual hosts nor rewrites sends every request to them. `\(backendWord)` is RProxy's word for
     a backend, an HTTP server behind the proxy.
 
     """

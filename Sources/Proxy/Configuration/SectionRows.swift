@@ -69,7 +69,6 @@ struct SectionPlace {
     /// Path with the numbers of repeated sections, for the origin of values.
     var key = ""
     var header = ConfigWord(text: "", location: .none)
-    var title: ConfigWord?
     /// The feature that is missing for everything in here.
     var feature: String?
     /// Switched off as a whole: words of missing features are harmless in here.
@@ -80,7 +79,7 @@ struct SectionPlace {
     func inner(_ section: ConfigSection) -> SectionPlace {
         SectionPlace(
             path: path + [section.name.text.lowercased()], key: "\(key)\(section.name.text.lowercased())#\(index)/",
-            header: section.name, title: section.title, feature: feature, asksNothing: asksNothing)
+            header: section.name, feature: feature, asksNothing: asksNothing)
     }
 
     /// `'server'`, or the file as a whole.
@@ -97,6 +96,11 @@ struct ReadSection {
 
     /// Where the word is written, else where the section begins.
     func location(of word: String) -> SourceLocation { given[word] ?? place.header.location }
+
+    /// Notes that the value shown under a key within this section came from a word of another shape.
+    func credit(_ key: String, to word: String) {
+        if let location = given[word] { reader.setOrigin(of: place.key + key, location) }
+    }
 
     func error(_ word: String, _ message: String) { reader.diagnostics.error(location(of: word), message) }
 

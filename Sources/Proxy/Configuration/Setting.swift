@@ -49,6 +49,10 @@ struct Setting<Owner> {
     var inBothDialects = false
     /// Other words of the section whose value this one sets, unless they are written themselves.
     var covers: [String] = []
+    /// What RProxy took an unknown word for; such a word is then a warning, not an error.
+    var fallback: String?
+    /// What it sets is shown in another section.
+    var showsElsewhere = false
     /// Values that ask for nothing, and so are fine even though the feature is still to come.
     var asksNothing: (SettingValue) -> Bool = { _ in false }
     let assign: (inout Owner, SettingValue) -> Assigned

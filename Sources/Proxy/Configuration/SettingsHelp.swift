@@ -1,6 +1,6 @@
 /// What `weir help settings [WORD]` prints: all words section by section, or everything about one.
 func settingsHelp(word: String?) -> String {
-    let entries = configurationRows().entries(path: [])
+    let entries = configurationRows.entries(path: [])
     guard let word = word?.lowercased() else { return overview(entries) }
     let found = entries.filter { $0.word == word }
     if !found.isEmpty { return found.map(detail).joined(separator: "\n") }

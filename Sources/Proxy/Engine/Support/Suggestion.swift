@@ -1,13 +1,13 @@
 /// The known word that is closest to a mistyped one; nil when none is close enough to be meant.
 func nearest(to word: String, among known: some Sequence<String>) -> String? {
     let wanted = Array(word.lowercased().utf8.prefix(64))
+    let distanceMax = max(1, wanted.count / 3)
     var best: (word: String, distance: Int)?
-    for candidate in known {
-        let distance = editDistance(wanted, Array(candidate.lowercased().utf8.prefix(64)))
-        if distance < best?.distance ?? Int.max { best = (candidate, distance) }
+    for candidate in known where abs(candidate.utf8.count - wanted.count) <= distanceMax {
+        let distance = editDistance(wanted, Array(candidate.lowercased().utf8))
+        if distance <= distanceMax && distance < best?.distance ?? Int.max { best = (candidate, distance) }
     }
-    guard let best, best.distance <= max(1, wanted.count / 3) else { return nil }
-    return best.word
+    return best?.word
 }
 
 /// How many letters must be added, removed, replaced, or swapped with their neighbour to make one word of the other.
