@@ -40,7 +40,7 @@ struct ChunkedDecoder: Sendable {
     /// cannot keep us busy for nothing.
     static let excessBytesMax = 16_384
 
-    /// Bytes of the current chunk that have not been given out; they may be moved by other means and `skip`ped.
+    /// Bytes of the current chunk that have not been given out; `isInsideChunk` tells whether the number is whole.
     private(set) var remainingInChunk: UInt64 = 0
     private var state = State.sizeStart
     private var failure = ParseFailure.chunkSizeInvalid
@@ -55,11 +55,16 @@ struct ChunkedDecoder: Sendable {
     /// The last chunk and the trailer section have been read.
     var isEnded: Bool { state == .ended }
 
-    /// Reports that `count` bytes of the current chunk went another way; at most `remainingInChunk`.
+    /// The next byte is data of the current chunk, so that `remainingInChunk` bytes may be moved by other means.
+    var isInsideChunk: Bool { state == .data }
+
+    /// Reports that `count` bytes of the current chunk went another way, by splice for one; only inside a chunk, and at
+    /// most `remainingInChunk`.
     mutating func skip(_ count: UInt64) {
-        precondition(count <= remainingInChunk, "more bytes skipped than the chunk has")
+        if count == 0 { return }
+        precondition(state == .data && count <= remainingInChunk, "bytes skipped that the chunk does not have")
         remainingInChunk &-= count
-        if remainingInChunk == 0 && state == .data { state = .dataReturn }
+        if remainingInChunk == 0 { state = .dataReturn }
     }
 
     /// Reads from index `from` of `bytes` up to the next event.
