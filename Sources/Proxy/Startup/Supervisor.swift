@@ -132,14 +132,14 @@ final class Supervisor {
                 pauseBeforeRestart()
             }
         case .dying(let until) where now >= until:
-            kill(process, SIGKILL)
+            kill(-process, SIGKILL)  // its group: a backtracer too
             phase = .dying(until: now + Self.dyingMilliseconds)
         case .draining(let until) where now >= until:
             say("the server process does not end; it is killed")
-            kill(process, SIGKILL)
+            kill(-process, SIGKILL)  // its group: a backtracer too
             phase = .ending(until: now + Self.endingMilliseconds)
         case .ending(let until) where now >= until:
-            kill(process, SIGKILL)
+            kill(-process, SIGKILL)  // its group: a backtracer too
             phase = .ending(until: now + Self.endingMilliseconds)
         case .starting, .serving, .dying, .pausing, .draining, .ending: break
         }
@@ -172,7 +172,7 @@ final class Supervisor {
             say("ending at once")
             channel?.send(.stopNow)
             phase = .ending(until: now + Self.endingMilliseconds)
-        case .ending: kill(process, SIGKILL)
+        case .ending: kill(-process, SIGKILL)  // its group: a backtracer too
         }
         return nil
     }
