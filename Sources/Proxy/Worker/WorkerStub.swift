@@ -40,12 +40,12 @@ final class WorkerHandle: @unchecked Sendable {
             for ready in fds where ready.revents != 0 {
                 let client = accept(ready.fd, nil, nil)
                 guard client >= 0 else { continue }
-                requests += 1
+                var sink = [UInt8](repeating: 0, count: 4096)
+                let got = recv(client, &sink, sink.count, 0)
+                if String(decoding: sink[..<max(0, got)], as: UTF8.self).contains("Host") { requests += 1 }
                 counters.store(UInt64(requests), at: WorkerCounter.requests.rawValue)
                 crashNote.note(step: 2)
-                if start.settings.debugTrapAtRequest == requests { preconditionFailure("debug trap") }
-                var sink = [UInt8](repeating: 0, count: 4096)
-                _ = recv(client, &sink, sink.count, 0)
+                if requests > 0, start.settings.debugTrapAtRequest == requests { preconditionFailure("debug trap") }
                 write("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", to: client)
                 close(client)
             }
