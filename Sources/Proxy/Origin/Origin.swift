@@ -73,7 +73,9 @@ struct Origin: ~Copyable {
             if timer.pointee.kind == .worker {
                 startAccept()
             } else {
-                onTimer(connections[timer.pointee.slot])
+                let connection = connections[timer.pointee.slot]
+                onTimer(connection)
+                releaseIfDone(connection)
             }
         }
     }
@@ -81,8 +83,12 @@ struct Origin: ~Copyable {
     private mutating func dispatch(_ completion: Completion) {
         switch completion.token.kind {
         case .accept: onAccept(completion)
-        case .clientReceive: onReceive(completion)
-        case .clientSend: onSend(completion)
+        case .clientReceive:
+            onReceive(completion)
+            releaseIfDone(connections[completion.token.slot])
+        case .clientSend:
+            onSend(completion)
+            releaseIfDone(connections[completion.token.slot])
         case .none, .wake, .clientWritable, .clientReadable, .clientClosed, .backendConnect, .backendReceive,
             .backendSend, .backendWritable, .backendReadable, .logWrite:
             break  // silent operations; the rest is never started here
@@ -146,19 +152,18 @@ struct Origin: ~Copyable {
         }
         connection.pointee.state = .lingering
         connection.pointee.input.clear(into: &blocks)
-        ring.startShutdownSend(connection.pointee.socket)
+        _ = shutdown(connection.pointee.socket, Int32(SHUT_WR))
         setTimer(connection, Self.lingerNanoseconds)
         connection.pointee.flags.remove(.paused)
         receive(connection)
     }
 
-    /// Ends the connection now; its slot is free when the kernel has nothing of it in hand any more.
+    /// Ends the connection now; its slot is free when the event is over and the kernel has nothing of it in hand.
     mutating func close(_ connection: UnsafeMutablePointer<OriginConnection>) {
         guard connection.pointee.state != .closing else { return }
         connection.pointee.state = .closing
         wheel.clear(&connection.pointee.timer)
         if connection.pointee.inFlight > 0 { ring.shutdownBoth(connection.pointee.socket) }
-        releaseIfDone(connection)
     }
 
     /// Breaks an answer off in a way that the peer can tell from its end.
@@ -168,10 +173,10 @@ struct Origin: ~Copyable {
         if connection.pointee.flags.contains(.receiving) { ring.startCancel(token(.clientReceive, connection)) }
         connection.pointee.state = .closing
         wheel.clear(&connection.pointee.timer)
-        releaseIfDone(connection)
     }
 
-    mutating func releaseIfDone(_ connection: UnsafeMutablePointer<OriginConnection>) {
+    /// Releases a closing connection; only at the end of an event, so that nobody holds what is gone.
+    private mutating func releaseIfDone(_ connection: UnsafeMutablePointer<OriginConnection>) {
         guard connection.pointee.state == .closing, connection.pointee.inFlight == 0 else { return }
         connection.pointee.input.clear(into: &blocks)
         connection.pointee.output.clear(into: &blocks)

@@ -25,10 +25,7 @@ extension Origin {
             }
             ring.returnBuffer(.backend, buffer)
         }
-        if connection.pointee.state == .closing {
-            releaseIfDone(connection)
-            return
-        }
+        if connection.pointee.state == .closing { return }
         let isBroken = completion.result < 0 && ![-ENOBUFS, -ECANCELED, -EINTR, -EAGAIN].contains(completion.result)
         if !kept || isBroken {
             close(connection)

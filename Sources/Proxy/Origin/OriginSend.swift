@@ -37,10 +37,7 @@ extension Origin {
         let wasPattern = connection.pointee.flags.contains(.sendsPattern)
         connection.pointee.flags.remove([.sending, .sendsPattern])
         connection.pointee.inFlight &-= 1
-        if connection.pointee.state == .closing {
-            releaseIfDone(connection)
-            return
-        }
+        if connection.pointee.state == .closing { return }
         if completion.result < 0 && completion.result != -EINTR && completion.result != -EAGAIN {
             close(connection)
             return
