@@ -14,38 +14,36 @@ struct WordTests {
         return prefixes.contains { path.hasPrefix($0) } || (path.contains("/Configuration/") && path.hasSuffix("Settings.swift"))
     }
 
-    /// Leaves out what names the word of the configuration language: text between back-quotes, code blocks of pages,
-    /// and in tests the strings, which are configurations and what is said about them.
-    private static func stripped(_ line: Substring, isTest: Bool) -> String {
-        var result = ""
-        for (number, part) in line.split(separator: "`", omittingEmptySubsequences: false).enumerated() where number % 2 == 0 {
-            result += part
+    /// Leaves out what stands between back-quotes: there the word of the configuration is meant.
+    private static func withoutQuotes(_ text: some StringProtocol) -> String {
+        text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+            .filter { $0.offset % 2 == 0 }.map { String($0.element) }.joined()
+    }
+
+    private static func check(_ path: String, _ line: Int, _ text: some StringProtocol) {
+        let plain = withoutQuotes(text).lowercased()
+        for word in streamWords where plain.contains(word) {
+            Issue.record("\(path):\(line): say client or backend, not \(word)")
         }
-        guard isTest else { return result }
-        var outside = ""
-        for (number, part) in result.split(separator: "\"", omittingEmptySubsequences: false).enumerated() where number % 2 == 0 {
-            outside += part
-        }
-        return outside
     }
 
     @Test("the two stream words stand only where operators type or read them (docs/GLOSSARY.md)")
     func streams() {
         for file in SourceTree.files where !Self.mayUseStreamWords(file.path) {
+            if file.path.hasSuffix(".swift") {
+                // Strings are left out: they are configurations, or texts that name a word of one.
+                let code = SwiftWords(file)
+                for word in code.words { Self.check(file.path, word.line, word.text) }
+                for comment in code.comments { Self.check(file.path, comment.line, comment.text) }
+                continue
+            }
             var isBlock = false
             for (number, line) in file.lines.enumerated() {
                 let trimmed = line.drop { $0 == " " }
-                if file.path.hasSuffix(".md") {
-                    if trimmed.hasPrefix("```") { isBlock.toggle() }
-                    if isBlock || line.hasPrefix("    ") || trimmed.hasPrefix(">") { continue }
-                }
-                let isTest = file.path.hasPrefix("Tests/")
-                // Lines of a string of several lines have no quotes of their own.
-                if isTest && Self.streamWords.contains(where: { trimmed.hasPrefix($0 + " {") }) { continue }
-                let text = Self.stripped(line, isTest: isTest).lowercased()
-                for word in Self.streamWords where text.contains(word) {
-                    Issue.record("\(file.path):\(number + 1): say client or backend, not \(word)")
-                }
+                if trimmed.hasPrefix("```") { isBlock.toggle() }
+                // Code and quotations of pages.
+                if isBlock || line.hasPrefix("    ") || trimmed.hasPrefix(">") { continue }
+                Self.check(file.path, number + 1, line)
             }
         }
     }
