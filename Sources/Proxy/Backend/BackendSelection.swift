@@ -64,6 +64,7 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.sentMark = connection.pointee.bytesSent &+ UInt64(connection.pointee.output.count)
         connection.pointee.requestCount &+= 1
         connection.pointee.state = .active
+        if connection.pointee.exchanges.isEmpty { connection.pointee.headSince = clock.now }
         append(exchange, to: &connection.pointee.exchanges, .connectionQueue)
         exchange.pointee.flags.formUnion([.usedBackend, .waitsForFirstByte, .countedActive])
         backend.pointee.activeExchanges &+= 1

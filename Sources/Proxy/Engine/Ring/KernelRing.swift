@@ -232,7 +232,7 @@ private struct ReceiveBuffers: ~Copyable {
 
     init(_ ring: UnsafeMutablePointer<io_uring_buf_ring>, slots: Int, bytes: Int, provided: Int) {
         self.ring = ring
-        memory = reserve(slots * bytes)
+        memory = reserveHuge(slots * bytes)
         self.bytes = bytes
         self.slots = slots
         provide(atLeast: provided)
