@@ -31,7 +31,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: setup setup-tests toolchain build run test soak fuzz lint \
+.PHONY: setup setup-tests toolchain build run test soak fuzz lint format \
 	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-glibc
 
 toolchain:
@@ -58,6 +58,10 @@ units := EngineTests|HTTPTests|ProxyTests|TidyTests
 
 lint: toolchain
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Tools
+
+# Does what lint asks for.
+format: toolchain
+	swift format --in-place --recursive --parallel Package.swift Sources Tests Tools
 
 test-units: setup-tests
 	swift test --filter '$(units)'

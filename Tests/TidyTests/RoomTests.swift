@@ -6,7 +6,7 @@ struct RoomTests {
     /// One folder per stage of a request: these know each other.
     private static let product: Set = [
         "Worker", "Client", "Exchange", "Admission", "Backend", "Routing", "Rewriting", "Balancing", "Caching", "Delegation",
-        "Logging", "Metrics"
+        "Logging", "Metrics",
     ]
     /// How the program starts, is asked and is configured.
     private static let top: Set = ["Startup", "Admin", "Configuration"]

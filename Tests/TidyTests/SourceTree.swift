@@ -28,7 +28,7 @@ enum SourceTree {
         let folders = ["Sources", "Tests", "Tools", "docs", ".ci"]
         let single = [
             "Package.swift", "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", ".gitignore",
-            ".editorconfig", ".swift-format"
+            ".editorconfig", ".swift-format",
         ]
         var paths = single.filter { exists($0) }
         for folder in folders { collect(folder, into: &paths) }

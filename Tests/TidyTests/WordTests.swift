@@ -9,7 +9,7 @@ struct WordTests {
         let prefixes = [
             "Sources/Proxy/Configuration/ConfigWords", "Sources/Proxy/Logging/LogFields.swift", "Tests/ProxyTests/Configuration/",
             "Tests/ProxyTests/Logging/", "Tests/Fixtures/", "Tests/Fuzz/ConfigParser/", "docs/GLOSSARY.md",
-            "docs/CONFIGURATION.md"
+            "docs/CONFIGURATION.md",
         ]
         return prefixes.contains { path.hasPrefix($0) } || (path.contains("/Configuration/") && path.hasSuffix("Settings.swift"))
     }
