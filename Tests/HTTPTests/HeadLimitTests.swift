@@ -113,8 +113,7 @@ struct HeadEndTests {
         let text = Array("GET /\(String(repeating: "a", count: 3_000)) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
         var arrival = HeadArrival()
         var looks: [Int] = []
-        for count in 1...text.count where arrival.isWorthParsing(text.span.extracting(0..<count), limits: HeadLimits())
-        {
+        for count in 1...text.count where arrival.isWorthParsing(text.span.extracting(0..<count), limits: HeadLimits()) {
             looks.append(count)
         }
         #expect(looks.first == 1 && looks.last == text.count && looks.count <= 14)
