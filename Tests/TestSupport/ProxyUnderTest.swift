@@ -104,6 +104,27 @@ public final class ProxyUnderTest {
         return CounterReport(json: try JSONValue(run.output))
     }
 
+    /// The process that serves, a child of the one that supervises.
+    public func serverProcess() throws -> pid_t {
+        let path = "/proc/\(process.pid)/task/\(process.pid)/children"
+        guard let first = FileContent.read(path)?.text.split(separator: " ").first, let pid = pid_t(first) else {
+            throw ScenarioFailure("the supervisor has no child")
+        }
+        return pid
+    }
+
+    /// Holds the serving process still while `body` runs: whatever is sent meanwhile arrives in one tick.
+    public func whileHeld<Result>(_ body: () throws -> Result) throws -> Result {
+        let pid = try serverProcess()
+        guard kill(pid, SIGSTOP) == 0 else { throw systemError("kill") }
+        defer { _ = kill(pid, SIGCONT) }
+        try eventually("the server process is held") {
+            guard let status = FileContent.read("/proc/\(pid)/stat")?.text, let end = status.lastIndex(of: ")") else { return false }
+            return status[end...].dropFirst(2).hasPrefix("T")
+        }
+        return try body()
+    }
+
     // MARK: Ending
 
     /// What sanitizers and the Swift runtime print when something is wrong.
@@ -133,16 +154,13 @@ public final class ProxyUnderTest {
 public struct CounterReport: Sendable {
     public let json: JSONValue
 
-    /// The sum of a counter of this name over all workers.
-    public func sum(_ name: String) -> Int {
-        Int((json["workers"]?.elements ?? []).reduce(0) { $0 + Self.find(name, in: $1) })
-    }
+    /// The sum of a counter of this name over all workers; -1 when there is none of this name.
+    public func sum(_ name: String) -> Int { json["total"]?[name]?.number.map { Int($0) } ?? -1 }
 
-    /// A worker's counters may stand in the worker itself or one level down, beside those of its backends.
-    private static func find(_ name: String, in worker: JSONValue) -> Double {
-        if let value = worker[name]?.number { return value }
-        guard case .object(let members) = worker else { return 0 }
-        return members.values.lazy.compactMap { $0[name]?.number }.first ?? 0
+    /// A counter of a backend, named by its section, summed over all workers and addresses.
+    public func backend(_ section: String, _ name: String) -> Int {
+        let rows = (json["backends"]?.elements ?? []).filter { $0["name"]?.string == section }
+        return Int(rows.reduce(0) { $0 + ($1[name]?.number ?? 0) })
     }
 }
 

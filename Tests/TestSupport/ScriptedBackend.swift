@@ -38,7 +38,7 @@ public final class ScriptedBackend: TestBackend {
     public func activeConnection(deadline: Deadline = .step) throws -> BackendConnection {
         while true {
             if let ready = connections.first(where: \.hasUnread) { return ready }
-            let open = connections.filter { $0.descriptor >= 0 && !$0.isEnded }
+            let open = connections.filter { $0.descriptor >= 0 && !$0.isOver }
             let descriptors = open.map(\.descriptor) + (listener >= 0 ? [listener] : [])
             let places = try SocketCalls.ready(descriptors, for: POLLIN, until: deadline)
             guard !places.isEmpty else { throw ScenarioFailure("no bytes came to \(address) on \(connections.count) connections") }
@@ -67,7 +67,7 @@ public final class ScriptedBackend: TestBackend {
             if let loud = connections.first(where: \.hasUnread) {
                 throw ScenarioFailure("unexpected bytes at \(address): \(loud.received.readable)")
             }
-            let open = connections.filter { $0.descriptor >= 0 && !$0.isEnded }
+            let open = connections.filter { $0.descriptor >= 0 && !$0.isOver }
             let places = try SocketCalls.ready(open.map(\.descriptor) + (listener >= 0 ? [listener] : []), for: POLLIN, until: deadline)
             if places.isEmpty { return }
             for place in places {

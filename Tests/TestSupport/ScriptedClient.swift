@@ -49,7 +49,8 @@ public final class ScriptedClient: ScriptedPeer, @unchecked Sendable {
         return response
     }
 
-    private func receiveResponsePart(to method: String, deadline: Deadline) throws -> ReceivedResponse {
+    /// A response that may be whole or truncated; its content tells.
+    public func receiveResponsePart(to method: String = "GET", deadline: Deadline = .step) throws -> ReceivedResponse {
         var response = try receiveResponseHead(deadline: deadline)
         let bodiless = method == "HEAD" || response.status == 101 || response.status == 204 || response.status == 304
         let framing = try MessageReader.framing(response.fields, whenSilent: .untilClose)

@@ -74,7 +74,8 @@ public class ScriptedPeer: @unchecked Sendable {
 
     /// Whether unread bytes are at hand without waiting.
     var hasUnread: Bool { position < received.count }
-    var isEnded: Bool { ended != nil }
+    /// Whether the other end is known to have ended: something has to be received to know it.
+    public var isOver: Bool { ended != nil }
 
     /// Waits for the next arrival.
     func fill(until deadline: Deadline) throws -> Arrival {
@@ -166,6 +167,17 @@ public class ScriptedPeer: @unchecked Sendable {
             case .bytes: continue
             case .end: return take(received.count - position)
             case .reset: throw ScenarioFailure("\(label): reset instead of an orderly end")
+            case .nothing: throw ScenarioFailure("\(label): no end in time")
+            }
+        }
+    }
+
+    /// Everything up to the FIN or the reset.
+    public func receiveUntilEndOrReset(deadline: Deadline = .step) throws -> Bytes {
+        while true {
+            switch try fill(until: deadline) {
+            case .bytes: continue
+            case .end, .reset: return take(received.count - position)
             case .nothing: throw ScenarioFailure("\(label): no end in time")
             }
         }
