@@ -21,7 +21,8 @@ struct BackendConnectionTests {
         let downstream = ProxyConfiguration.Downstream(at: backend.address, host: "localhost")
         try withProxy(ProxyConfiguration(servers: [.init(downstreams: [downstream])])) { proxy in
             defer { backend.close() }
-            #expect(try proxy.connect().get("/x").fields["X-Backend"] == ["one"])
+            let client = try proxy.connect()
+            #expect(try client.get("/x").fields["X-Backend"] == ["one"])
         }
     }
 
