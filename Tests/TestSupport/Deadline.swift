@@ -42,6 +42,13 @@ public func elapsed(_ body: () throws -> Void) rethrows -> Duration {
     return start.duration(to: .now)
 }
 
+/// The same for a block with a result.
+public func timed<Result>(_ body: () throws -> Result) rethrows -> (result: Result, time: Duration) {
+    let start = ContinuousClock.now
+    let result = try body()
+    return (result, start.duration(to: .now))
+}
+
 /// The range in which a timer of `setting` may fire: never early, and late only as a busy machine explains.
 public func expectedSpan(of setting: Duration) -> ClosedRange<Duration> {
     setting * 0.8...(setting * 3 + .seconds(2)) * Patience.factor

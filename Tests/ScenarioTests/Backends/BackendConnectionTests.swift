@@ -31,8 +31,7 @@ struct BackendConnectionTests {
         let backend = try ScriptedBackend()
         backend.stopListening()
         try withProxy(to: backend, downstream: [.retry(20)]) { proxy in
-            var status = 0
-            let time = try elapsed { status = try proxy.connect().get("/").status }
+            let (status, time) = try timed { try proxy.connect().get("/").status }
             #expect([502, 503].contains(status))
             #expect(time < .seconds(5) * Patience.factor)
             try backend.listenAgain()
