@@ -34,13 +34,7 @@ public final class TemporaryFolder: Sendable {
     }
 
     private static func removeTree(_ path: String) {
-        if let folder = opendir(path) {
-            while let entry = readdir(folder) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) { Bytes($0.prefix { $0 != 0 }).text }
-                if name != ".", name != ".." { removeTree(path + "/" + name) }
-            }
-            closedir(folder)
-        }
+        for name in FolderContent.names(path) { removeTree(path + "/" + name) }
         remove(path)
     }
 }
@@ -72,5 +66,20 @@ public enum FileContent {
             if piece.isEmpty { return content }
             content += piece
         }
+    }
+}
+
+/// What a folder contains.
+public enum FolderContent {
+    /// The names in it, without the two dots; empty when it cannot be read.
+    public static func names(_ path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { Bytes($0.prefix { $0 != 0 }).text }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
     }
 }
