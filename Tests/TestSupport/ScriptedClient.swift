@@ -63,8 +63,8 @@ public final class ScriptedClient: ScriptedPeer, @unchecked Sendable {
     }
 
     /// Sends a request without body and reads its answer.
-    public func get(_ target: String = "/", host: String = "test", fields: String = "") throws -> ReceivedResponse {
+    public func get(_ target: String = "/", host: String = "test", fields: String = "", deadline: Deadline = .step) throws -> ReceivedResponse {
         try send("GET \(target) HTTP/1.1\r\nHost: \(host)\r\n\(fields)\r\n")
-        return try receiveResponse()
+        return try receiveResponse(deadline: deadline)
     }
 }

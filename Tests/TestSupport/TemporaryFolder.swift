@@ -53,6 +53,10 @@ public enum FileContent {
         }
     }
 
+    public static func move(_ path: String, to target: String) throws {
+        guard rename(path, target) == 0 else { throw systemError("rename \(path)") }
+    }
+
     /// The content, or nil when there is no such file.
     public static func read(_ path: String) -> Bytes? {
         let fd = open(path, O_RDONLY | O_CLOEXEC)
