@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -112,3 +113,11 @@ int clinux_readable_bytes(int fd)
     int bytes = 0;
     return ioctl(fd, FIONREAD, &bytes) < 0 ? -errno : bytes;
 }
+
+void clinux_set_nonblocking(int fd)
+{
+    int on = 1;
+    ioctl(fd, FIONBIO, &on);
+}
+
+int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }

@@ -21,6 +21,12 @@ int clinux_unsent_bytes(int fd);
 /* Bytes that can be read from a socket or pipe now; negative errno. */
 int clinux_readable_bytes(int fd);
 
+/* A close-on-exec eventfd; its header imports no function into Swift. */
+int clinux_eventfd(void);
+
+/* Sets O_NONBLOCK; splice(2) towards a socket looks at nothing else. */
+void clinux_set_nonblocking(int fd);
+
 /* Relaxed loads and stores of counters that other threads read; plain moves on this machine. */
 static inline void clinux_store_relaxed(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); }
 static inline uint64_t clinux_load_relaxed(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }

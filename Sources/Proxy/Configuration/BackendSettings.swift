@@ -24,7 +24,7 @@ struct BackendSettings: Sendable {
     var pipeline = 1
     var weight = 1
     var pending: PendingSettings?  // nil = the server's
-    var tcp = SocketSettings()
+    var tcp = SocketSettings(notSentLowBytes: 0)
 }
 
 /// Where a backend is: a literal, a unix path or a name to resolve.

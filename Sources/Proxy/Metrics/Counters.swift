@@ -14,7 +14,7 @@ enum WorkerCounter: Int, CaseIterable {
     // The ring.
     case ticks, submissions, completions, bufferShortages, completionOverflows, acceptBackoffs
     // Logs.
-    case logLines, logLinesDropped
+    case logLines, logLinesDropped, logWriteErrors, eventsDropped
     // Memory, in bytes.
     case slabBytes, blockBytes
     // Surprises that harm nobody.

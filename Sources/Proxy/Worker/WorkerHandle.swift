@@ -1,3 +1,7 @@
+import CUring
+import Glibc
+import Synchronization
+
 /// A listening socket that belongs to one worker.
 struct WorkerListener: Sendable {
     var fd: Int32
@@ -12,10 +16,17 @@ struct WorkerStart: Sendable {
     var cpu: Int?
     var listeners: [WorkerListener]
     var settings: GlobalSettings
-    /// One descriptor per log of `LogPlan`, opened by the supervisor.
+    /// One descriptor per log of `LogPlan`, this worker's own.
     var logDescriptors: [Int32]
     /// Addresses of every `downstream` that are known at the start.
     var addresses: AddressTable
+    /// Number of workers of the process.
+    var workerCount = 1
+    /// The same in all workers; what each does with it differs by its index.
+    var seed: UInt64 = 0
+    var stickySecret = StickySecret(low: 1, high: 2)
+    /// Most client connections that this worker can hold.
+    var clientsMax = 65_536
 }
 
 /// The addresses of one `downstream` of one `server`, as literals or as resolved.
@@ -33,4 +44,68 @@ final class AddressTable: Sendable {
         self.generation = generation
         self.entries = entries
     }
+}
+
+/// Why a worker did not start, in a sentence for the operator.
+struct WorkerStartFailure: Error {
+    var sentence: String
+}
+
+/// The counters of one backend on one worker.
+struct BackendSnapshot: Sendable {
+    var server: Int
+    var name: String
+    var address: String
+    var counters: CounterBlock
+}
+
+/// The control thread's end of a worker: messages in, counters and events out.
+final class WorkerHandle: Sendable {
+    let index: Int
+    let counters: CounterBlock
+    let events: EventLog
+    private let mailbox: Mailbox
+    private let backends: BackendRegister
+    private let thread: Mutex<pthread_t?>
+
+    init(index: Int, counters: CounterBlock, events: EventLog, mailbox: Mailbox, backends: BackendRegister, thread: pthread_t) {
+        self.index = index
+        self.counters = counters
+        self.events = events
+        self.mailbox = mailbox
+        self.backends = backends
+        self.thread = Mutex(thread)
+    }
+
+    func backendSnapshots() -> [BackendSnapshot] { backends.snapshots() }
+
+    /// Stops accepting, lets exchanges finish within the deadline, then ends the thread.
+    func drain(deadlineMilliseconds: Int) { mailbox.post(.drain(deadlineMilliseconds: deadlineMilliseconds)) }
+
+    /// Ends the thread at once.
+    func stopNow() { mailbox.post(.stop) }
+
+    /// Hands over newly opened logs, in the order of `LogPlan`; the worker owns them.
+    func replaceLogDescriptors(_ descriptors: [Int32]) { mailbox.post(.logs(descriptors)) }
+
+    /// Tells new addresses of backends.
+    func publish(_ table: AddressTable) { mailbox.post(.addresses(table)) }
+
+    var hasEnded: Bool { mailbox.hasEnded }
+
+    func join() {
+        guard let thread = thread.withLock({ held in
+            defer { held = nil }
+            return held
+        }) else { return }
+        pthread_join(thread, nil)
+    }
+}
+
+/// Which backends a worker has counters for; written by the worker when its set changes, read by the control thread.
+final class BackendRegister: Sendable {
+    private let entries = Mutex<[BackendSnapshot]>([])
+    func add(_ snapshot: BackendSnapshot) { entries.withLock { $0.append(snapshot) } }
+    func remove(_ counters: CounterBlock) { entries.withLock { $0.removeAll { $0.counters.base == counters.base } } }
+    func snapshots() -> [BackendSnapshot] { entries.withLock { $0 } }
 }

@@ -1,0 +1,90 @@
+# All there is to know for building, running and testing Weir:
+#   make build      .build/release/weir (ALLOCATOR=glibc leaves jemalloc out)
+#   make run        the demo: an origin and the proxy in front of it on 127.0.0.1:8080
+#   make test       everything that proves it
+#   make soak       ten minutes of mixed traffic
+#   make fuzz       the fuzzers for as long as you like (SECONDS_EACH=600)
+
+.DEFAULT_GOAL := build
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+ALLOCATOR ?= jemalloc
+SECONDS_EACH ?= 60
+export WEIR_ALLOCATOR := $(ALLOCATOR)
+
+build_packages := liburing-dev libc-ares-dev libjemalloc-dev
+test_packages := $(build_packages) nginx-light curl wrk procps
+
+# Installs the Debian packages of $(1) that are missing; says nothing when none is.
+define install
+missing=; \
+for package in $(1); do \
+	case $$(dpkg-query -W -f '$${Status}' $$package 2>/dev/null) in *' installed') ;; *) missing="$$missing $$package";; esac; \
+done; \
+if [ -n "$$missing" ]; then \
+	sudo=; [ $$(id -u) = 0 ] || sudo=sudo; \
+	echo "installing:$$missing"; \
+	$$sudo apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -qq --no-install-recommends $$missing >/dev/null; \
+fi
+endef
+
+.PHONY: setup setup-tests toolchain build run test soak fuzz \
+	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-glibc
+
+toolchain:
+	@command -v swift >/dev/null || { echo "Weir needs Swift 6.3 on the PATH: https://www.swift.org/install"; exit 1; }
+
+setup: toolchain
+	@$(call install,$(build_packages))
+
+setup-tests: toolchain
+	@$(call install,$(test_packages))
+
+build: setup
+	swift build -c release --product weir
+
+run: build
+	.build/release/weir demo
+
+# The steps of `make test`; each can be run alone.
+test: test-fuzz test-disassembly test-allocations test-glibc test-asan test-tsan test-units test-scenarios
+
+units := EngineTests|HTTPTests|ProxyTests|TidyTests
+
+test-units: setup-tests
+	swift test --filter '$(units)'
+
+test-scenarios: setup-tests
+	swift test --filter ScenarioTests
+
+# LeakSanitizer reports the test library itself.
+test-asan: setup-tests
+	ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build/asan --filter '$(units)|ScenarioTests'
+
+test-tsan: setup-tests
+	swift test --sanitize=thread --scratch-path .build/tsan --filter '$(units)|ScenarioTests'
+
+# Both allocators are shipped, so both are tested: this one as the release that links no jemalloc.
+test-glibc: setup-tests
+	WEIR_ALLOCATOR=glibc swift build -c release --product weir --scratch-path .build/glibc
+	.build/glibc/release/weir version | grep -qx 'allocator glibc'
+
+# Steps that bring a script of their own run it when it is there.
+run_script = if [ -x $(1) ]; then $(1) $(2); fi
+
+test-fuzz: setup-tests
+	@$(call run_script,Tests/Fuzz/run,60)
+
+test-disassembly: build
+	@$(call run_script,Tests/Disassembly/run)
+
+test-allocations: build
+	@$(call run_script,Tests/Allocations/run)
+
+fuzz: setup-tests
+	@$(call run_script,Tests/Fuzz/run,$(SECONDS_EACH))
+
+soak: build setup-tests
+	@$(call run_script,Tests/Soak/run)

@@ -1,0 +1,71 @@
+/// One connection to a backend: trivial, in the worker's slab.
+struct BackendConnection: BitwiseCopyable {
+    enum State: UInt8 { case connecting, idle, active, closing }
+
+    /// What the next byte from the backend is.
+    enum Phase: UInt8 { case head, length, chunked, untilClose, tunnel }
+
+    struct Flags: OptionSet, BitwiseCopyable {
+        let rawValue: UInt32
+        static let receiving = Flags(rawValue: 1)
+        static let sending = Flags(rawValue: 2)
+        static let dirty = Flags(rawValue: 4)
+        static let sawEnd = Flags(rawValue: 8)
+        /// Not to be used again after what it has.
+        static let doomed = Flags(rawValue: 16)
+        /// Reading stopped because the client is slower.
+        static let paused = Flags(rawValue: 32)
+        static let starved = Flags(rawValue: 64)
+        static let nonBlocking = Flags(rawValue: 128)
+        static let polling = Flags(rawValue: 256)
+        static let pollingWritable = Flags(rawValue: 512)
+        /// Half-close once everything is sent (tunnels).
+        static let endAfterSend = Flags(rawValue: 1024)
+        static let sendSideClosed = Flags(rawValue: 2048)
+        /// Takes no further pipelined request.
+        static let full = Flags(rawValue: 4096)
+        /// The exchange at the head was found paused at that tick already.
+        static let headPaused = Flags(rawValue: 8192)
+        static let moreFollows = Flags(rawValue: 16384)
+        /// Its answer goes by splice: nothing is received into buffers.
+        static let splicing = Flags(rawValue: 32768)
+    }
+
+    var timer: Timer
+    let fd: Int32
+    let backend: Int32
+    var state = State.connecting
+    var phase = Phase.head
+    var flags: Flags = []
+    var inFlight: Int32 = 0
+    var sendingBytes = 0
+    var output = ByteQueue()
+    /// Exchanges whose requests were sent and whose answers are due, in order.
+    var exchanges = ExchangeList()
+    /// The answer's head that has come in part, in one piece.
+    var headBlock: UnsafeMutablePointer<Block>?
+    var headScanned = 0
+    var remaining: UInt64 = 0
+    var decoder = ChunkedDecoder()
+    var trailers: UnsafeMutablePointer<Block>?
+    var nextIdle = noSlot
+    var previousIdle = noSlot
+    var nextDirty = noSlot
+    var requestCount: Int32 = 0
+    /// The timer runs for a write, not for an answer.
+    var waitsForWrite = false
+    var bytesSent: UInt64 = 0
+    /// Since when the client at the head keeps this connection from being read.
+    var pausedSince: UInt64 = 0
+    /// When the connection was asked for.
+    var startedAt: UInt64
+    var connectNanoseconds: UInt64 = 0
+    var localPort: UInt16 = 0
+
+    init(fd: Int32, backend: Int32, slot: UInt32, now: UInt64) {
+        timer = Timer(.backendConnection, slot: slot)
+        self.fd = fd
+        self.backend = backend
+        startedAt = now
+    }
+}

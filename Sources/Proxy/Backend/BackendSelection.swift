@@ -1,0 +1,188 @@
+import Glibc
+
+/// Choosing a backend and a connection to it, or waiting for one.
+extension Worker where Ring: ~Copyable {
+    mutating func selectBackend(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        let server = servers + Int(exchange.pointee.server)
+        guard server.pointee.candidates.count > 0 else {
+            answer(exchange, 503, .noBackend)
+            return .done
+        }
+        // First in, first out: who comes later does not overtake those who wait.
+        if !server.pointee.pending.isEmpty {
+            return waitInQueue(exchange)
+        }
+        let chosen = chooseCandidate(exchange, server)
+        guard chosen >= 0 else { return waitInQueue(exchange) }
+        let backend = backends[server.pointee.candidateBackends[chosen]]
+        exchange.pointee.backend = Int32(backend.pointee.timer.slot)
+        return connect(exchange, backend)
+    }
+
+    /// Gives the exchange a connection of the chosen backend: an idle one, a shared one, or one to be opened.
+    mutating func connect(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ backend: UnsafeMutablePointer<Backend>
+    ) -> StepResult {
+        if let shared = sharedConnection(for: exchange, of: backend) {
+            attach(exchange, to: shared, backend)
+            return .next(.sendRequest)
+        }
+        if exchange.pointee.flags.contains(.fresh), let used = checkOut(backend) {
+            close(used)
+        } else if let idle = checkOut(backend) {
+            attach(exchange, to: idle, backend)
+            return .next(.sendRequest)
+        }
+        guard candidate(backend).pointee.isUsable, backend.pointee.connectionCount < backend.pointee.limits.connectionsMax,
+            open(backend)
+        else {
+            return waitInQueue(exchange)
+        }
+        startPending(exchange)
+        append(exchange, to: &backend.pointee.waiting, .backendWaiting)
+        refresh(backend)
+        return .park(.selectBackend)
+    }
+
+    /// Makes exchange and connection each other's.
+    mutating func attach(
+        _ exchange: UnsafeMutablePointer<Exchange>, to connection: UnsafeMutablePointer<BackendConnection>,
+        _ backend: UnsafeMutablePointer<Backend>
+    ) {
+        endPending(exchange)
+        exchange.pointee.backend = Int32(backend.pointee.timer.slot)
+        exchange.pointee.settingsIndex = backend.pointee.settingsIndex
+        exchange.pointee.connection = connection.pointee.timer.slot
+        exchange.pointee.backendLocalPort = connection.pointee.localPort
+        exchange.pointee.connectNanoseconds = connection.pointee.requestCount == 0 ? connection.pointee.connectNanoseconds : 0
+        if connection.pointee.requestCount > 0 {
+            exchange.pointee.flags.insert(.reusedConnection)
+            count(.backendReuses)
+        } else {
+            exchange.pointee.flags.remove(.reusedConnection)
+        }
+        exchange.pointee.sentMark = connection.pointee.bytesSent &+ UInt64(connection.pointee.output.count)
+        connection.pointee.requestCount &+= 1
+        connection.pointee.state = .active
+        append(exchange, to: &connection.pointee.exchanges, .connectionQueue)
+        exchange.pointee.flags.formUnion([.usedBackend, .waitsForFirstByte, .countedActive])
+        backend.pointee.activeExchanges &+= 1
+        backend.pointee.requests &+= 1
+        candidate(backend).pointee.roundTrip.onStart(now: clock.now)
+        share(connection, exchange, backend)
+        refresh(backend)
+    }
+
+    // MARK: - Candidates
+
+    @inline(__always)
+    func candidate(_ backend: UnsafeMutablePointer<Backend>) -> UnsafeMutablePointer<Candidate> {
+        servers[Int(backend.pointee.server)].candidates.baseAddress! + Int(backend.pointee.candidate)
+    }
+
+    /// Tells the balancer what a backend can take now; after every change of its connections.
+    @inline(__always)
+    mutating func refresh(_ backend: UnsafeMutablePointer<Backend>) {
+        guard backend.pointee.candidate >= 0 else { return }
+        let candidate = candidate(backend)
+        let limits = backend.pointee.limits
+        // Connections that are being opened are promised to those who wait for them.
+        // A backend that could not be reached gets one connection to show that it is back.
+        let spare =
+            backend.pointee.connectionCount < limits.connectionsMax
+            && (backend.pointee.connectFailures == 0 || backend.pointee.connectingCount == 0)
+        candidate.pointee.isUsable =
+            backend.pointee.state == .up
+            && (backend.pointee.idleCount > 0 || spare || mayShare(backend))
+        candidate.pointee.active = backend.pointee.activeExchanges &+ backend.pointee.waiting.count
+        candidate.pointee.idle = backend.pointee.idleCount
+    }
+
+    mutating func chooseCandidate(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
+    ) -> Int {
+        if let cookie = server.pointee.stickyCookie {
+            let pinned = stickyCandidate(exchange, server, cookie)
+            if pinned >= 0 && server.pointee.candidates[pinned].isUsable { return pinned }
+            exchange.pointee.flags.insert(.setsCookie)
+        }
+        let key = balancingKey(exchange, server)
+        return server.pointee.balancer.choose(server.pointee.candidates, key: key, now: clock.now)
+    }
+
+    /// What the consistent hash goes by; 0 = the request has no such thing.
+    private mutating func balancingKey(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
+    ) -> UInt64 {
+        switch server.pointee.hashKey {
+        case .none: return 0
+        case .source:
+            let address = clientAddress(clients[exchange.pointee.client])
+            return address.pointee.withHostBytes { hashKey($0) }
+        case .uri:
+            return hashKey(
+                UnsafeRawBufferPointer(slice(exchange, exchange.pointee.head.targetStart, exchange.pointee.head.targetLength)))
+        case .header(let name):
+            return findField(exchange, named: name).map { hashKey(UnsafeRawBufferPointer($0)) } ?? 0
+        case .cookie(let name):
+            return findCookie(exchange, named: name).map { hashKey(UnsafeRawBufferPointer($0)) } ?? 0
+        }
+    }
+
+    private func stickyCandidate(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>, _ name: LastingBytes
+    ) -> Int {
+        guard let value = findCookie(exchange, named: name) else { return -1 }
+        let token = StickyCookie.token(from: UnsafeRawBufferPointer(value))
+        return StickyCookie.find(token, in: server.pointee.candidates)
+    }
+
+    /// Value of the first field of that name (given in small letters).
+    func findField(
+        _ exchange: UnsafeMutablePointer<Exchange>, named name: LastingBytes
+    ) -> UnsafeBufferPointer<UInt8>? {
+        let fields = fields(exchange)
+        for at in 0..<exchange.pointee.fieldCount where Int(fields[at].nameLength) == name.count {
+            let found = slice(exchange, Int(fields[at].nameStart), name.count)
+            if equalsFolded(found, name) { return slice(exchange, valueOf: fields[at]) }
+        }
+        return nil
+    }
+
+    /// Value of the first cookie of that name.
+    private func findCookie(
+        _ exchange: UnsafeMutablePointer<Exchange>, named name: LastingBytes
+    ) -> UnsafeBufferPointer<UInt8>? {
+        let fields = fields(exchange)
+        for at in 0..<exchange.pointee.fieldCount where fields[at].name == .cookie {
+            if let value = cookieValue(in: slice(exchange, valueOf: fields[at]), named: name) { return value }
+        }
+        return nil
+    }
+}
+
+/// Whether bytes equal a name given in small letters, in any case.
+func equalsFolded(_ bytes: UnsafeBufferPointer<UInt8>, _ name: LastingBytes) -> Bool {
+    guard bytes.count == name.count else { return false }
+    for at in 0..<bytes.count {
+        let wanted = name.start.load(fromByteOffset: at, as: UInt8.self)
+        if lowercased(bytes[at]) != wanted { return false }
+    }
+    return true
+}
+
+/// Finds `name=value` in the value of a Cookie field (RFC 6265 §4.2.1).
+func cookieValue(in field: UnsafeBufferPointer<UInt8>, named name: LastingBytes) -> UnsafeBufferPointer<UInt8>? {
+    var at = 0
+    while at < field.count {
+        while at < field.count, field[at] == UInt8(ascii: " ") || field[at] == UInt8(ascii: ";") { at &+= 1 }
+        let start = at
+        while at < field.count, field[at] != UInt8(ascii: ";") { at &+= 1 }
+        let length = at &- start
+        guard length > name.count, field[start &+ name.count] == UInt8(ascii: "="),
+            memcmp(field.baseAddress! + start, name.start, name.count) == 0
+        else { continue }
+        return UnsafeBufferPointer(rebasing: field[(start &+ name.count &+ 1)..<at])
+    }
+    return nil
+}

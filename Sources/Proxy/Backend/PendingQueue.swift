@@ -1,0 +1,182 @@
+import Glibc
+
+/// Exchanges that wait for a backend connection: first in, first out, within bounds of number and time.
+///
+/// Each server has a queue; a backend with queue settings of its own has one too. Queues of different servers never
+/// block one another.
+extension Worker where Ring: ~Copyable {
+    /// Puts an exchange into the queue where it has to wait, or answers 503 when that is full.
+    mutating func waitInQueue(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        let server = servers + Int(exchange.pointee.server)
+        if let backend = backendWithQueue(server) {
+            guard backend.pointee.pending.count < backend.pointee.limits.pendingMax else { return refusePending(exchange) }
+            startPending(exchange)
+            insert(exchange, into: &backend.pointee.pending, .backendPending)
+            exchange.pointee.backend = Int32(backend.pointee.timer.slot)
+            setPendingTimer(exchange, backend.pointee.limits.pendingNanoseconds)
+        } else {
+            guard server.pointee.pending.count < server.pointee.pendingMax else { return refusePending(exchange) }
+            startPending(exchange)
+            insert(exchange, into: &server.pointee.pending, .serverPending)
+            setPendingTimer(exchange, server.pointee.pendingNanoseconds)
+        }
+        return .park(.selectBackend)
+    }
+
+    private mutating func refusePending(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        count(.pendingRefused)
+        answer(exchange, 503, .pendingFull)
+        return .done
+    }
+
+    /// The backend with a queue of its own that has the fewest waiting; nil when none has one.
+    private func backendWithQueue(_ server: UnsafeMutablePointer<ServerRuntime>) -> UnsafeMutablePointer<Backend>? {
+        var best: UnsafeMutablePointer<Backend>?
+        for at in 0..<server.pointee.candidates.count {
+            let backend = backends[server.pointee.candidateBackends[at]]
+            guard backend.pointee.limits.hasPendingQueue else { continue }
+            if best == nil || backend.pointee.pending.count < best!.pointee.pending.count { best = backend }
+        }
+        return best
+    }
+
+    mutating func startPending(_ exchange: UnsafeMutablePointer<Exchange>) {
+        if exchange.pointee.pendingSince == 0 {
+            exchange.pointee.pendingSince = clock.now
+            count(.pendingNow)
+        }
+    }
+
+    mutating func endPending(_ exchange: UnsafeMutablePointer<Exchange>) {
+        if exchange.pointee.pendingSince != 0 {
+            exchange.pointee.pendingNanoseconds &+= clock.now &- exchange.pointee.pendingSince
+            exchange.pointee.pendingSince = 0
+            count(.pendingNow, -1)
+        }
+        wheel.disarm(&exchange.pointee.timer)
+    }
+
+    /// The time in the queue counts from its first moment, through retries.
+    private mutating func setPendingTimer(_ exchange: UnsafeMutablePointer<Exchange>, _ nanoseconds: UInt64) {
+        guard nanoseconds > 0 else { return }
+        let spent = exchange.pointee.pendingNanoseconds &+ (clock.now &- exchange.pointee.pendingSince)
+        wheel.set(&exchange.pointee.timer, clock.now &+ (nanoseconds > spent ? nanoseconds &- spent : 1))
+    }
+
+    mutating func onPendingTimer(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard exchange.pointee.waitsIn == .serverPending || exchange.pointee.waitsIn == .backendPending else { return }
+        count(.pendingTimeouts)
+        exchange.pointee.step = .log
+        // What kept it waiting says more than that it waited.
+        let reason = exchange.pointee.failure == .none ? FailureReason.pendingTimeout : exchange.pointee.failure
+        answer(exchange, 503, reason)
+    }
+
+    /// Lets waiting exchanges go on while their servers have room; at the end of a tick in which something became free.
+    mutating func moveQueues() {
+        queuesMayMove = false
+        for number in 0..<serverCount {
+            let server = servers + number
+            for at in 0..<server.pointee.candidates.count {
+                moveBackendQueue(backends[server.pointee.candidateBackends[at]])
+            }
+            while !server.pointee.pending.isEmpty {
+                let exchange = exchanges[server.pointee.pending.first]
+                let chosen = chooseCandidate(exchange, server)
+                guard chosen >= 0 else { break }
+                wake(exchange, for: backends[server.pointee.candidateBackends[chosen]])
+            }
+        }
+    }
+
+    private mutating func moveBackendQueue(_ backend: UnsafeMutablePointer<Backend>) {
+        while !backend.pointee.pending.isEmpty, backend.pointee.candidate >= 0, candidate(backend).pointee.isUsable {
+            wake(exchanges[backend.pointee.pending.first], for: backend)
+        }
+    }
+
+    /// Lets the first of a queue go on with a backend that has room for it.
+    private mutating func wake(_ exchange: UnsafeMutablePointer<Exchange>, for backend: UnsafeMutablePointer<Backend>) {
+        leaveQueue(exchange)
+        exchange.pointee.backend = Int32(backend.pointee.timer.slot)
+        switch connect(exchange, backend) {
+        case .next(let step):
+            exchange.pointee.step = step
+            walk(exchange)
+        case .park(let step): exchange.pointee.step = step
+        case .done: break
+        }
+    }
+
+    // MARK: - Lists
+
+    mutating func append(
+        _ exchange: UnsafeMutablePointer<Exchange>, to list: inout ExchangeList, _ place: WaitingPlace
+    ) {
+        precondition(exchange.pointee.waitsIn == .nowhere, "an exchange waits in one list only")
+        exchange.pointee.waitsIn = place
+        exchange.pointee.next = noSlot
+        exchange.pointee.previous = list.last
+        if list.last == noSlot { list.first = exchange.pointee.slot } else { exchanges[list.last].pointee.next = exchange.pointee.slot }
+        list.last = exchange.pointee.slot
+        list.count &+= 1
+    }
+
+    /// Puts an exchange into a queue by its age, so that one that comes back keeps its place.
+    private mutating func insert(
+        _ exchange: UnsafeMutablePointer<Exchange>, into list: inout ExchangeList, _ place: WaitingPlace
+    ) {
+        var after = list.last
+        while after != noSlot, exchanges[after].pointee.startedAt > exchange.pointee.startedAt {
+            after = exchanges[after].pointee.previous
+        }
+        if after == list.last {
+            append(exchange, to: &list, place)
+            return
+        }
+        let before = after == noSlot ? list.first : exchanges[after].pointee.next
+        exchange.pointee.waitsIn = place
+        exchange.pointee.previous = after
+        exchange.pointee.next = before
+        exchanges[before].pointee.previous = exchange.pointee.slot
+        if after == noSlot { list.first = exchange.pointee.slot } else { exchanges[after].pointee.next = exchange.pointee.slot }
+        list.count &+= 1
+    }
+
+    private mutating func remove(_ exchange: UnsafeMutablePointer<Exchange>, from list: inout ExchangeList) {
+        let next = exchange.pointee.next
+        let previous = exchange.pointee.previous
+        if previous == noSlot { list.first = next } else { exchanges[previous].pointee.next = next }
+        if next == noSlot { list.last = previous } else { exchanges[next].pointee.previous = previous }
+        list.count &-= 1
+        exchange.pointee.next = noSlot
+        exchange.pointee.previous = noSlot
+        exchange.pointee.waitsIn = .nowhere
+    }
+
+    /// Takes an exchange out of whatever list it waits in, but for its connection's queue.
+    mutating func leaveQueue(_ exchange: UnsafeMutablePointer<Exchange>) {
+        switch exchange.pointee.waitsIn {
+        case .nowhere, .connectionQueue: return
+        case .backendWaiting:
+            let backend = backends[UInt32(exchange.pointee.backend)]
+            remove(exchange, from: &backend.pointee.waiting)
+            refresh(backend)
+        case .backendPending:
+            let backend = backends[UInt32(exchange.pointee.backend)]
+            remove(exchange, from: &backend.pointee.pending)
+        case .serverPending:
+            let server = servers + Int(exchange.pointee.server)
+            remove(exchange, from: &server.pointee.pending)
+        }
+        endPending(exchange)
+    }
+
+    /// Takes an exchange out of its connection's queue.
+    mutating func leaveConnection(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard exchange.pointee.waitsIn == .connectionQueue else { return }
+        let connection = connections[exchange.pointee.connection]
+        remove(exchange, from: &connection.pointee.exchanges)
+        exchange.pointee.connection = noSlot
+    }
+}

@@ -1,0 +1,47 @@
+/// What a balancer may know of one candidate: one resolved address of one backend, as one worker sees it.
+///
+/// Trivial on purpose: a worker keeps its candidates in one buffer, in the order of the configuration, and passes the buffer to every choice.
+/// The worker writes `isUsable`, `active` and `idle` as connections come and go; the balancer writes only what is marked as its own.
+struct Candidate {
+    /// Enabled, up, not draining, and able to take one more request now: an idle connection, room to open one, or room in a pipeline.
+    var isUsable = false
+    /// Share of the work relative to the others; 0 or less takes none at all.
+    var weight: Int32 = 1
+    /// Exchanges in flight on it from this worker.
+    var active: Int32 = 0
+    /// Idle connections of this worker to it.
+    var idle: Int32 = 0
+    /// Smoothed time to first byte.
+    var roundTrip = RoundTripEstimate()
+    /// Stable name of the backend at this address: the same in every worker and after a restart. See `backendIdentity`.
+    var identity: UInt64 = 0
+    /// What the sticky cookie says for this candidate; 0 when no cookie is configured. See `StickySecret.token`.
+    var stickyToken: UInt64 = 0
+    /// The balancer's own: how far round robin owes (positive) or has advanced (negative) this candidate.
+    var roundRobinCredit: Int64 = 0
+    /// The balancer's own: what one more request would have cost at the last choice.
+    var price = 0.0
+    /// The balancer's own: number of the choice that picked it last.
+    var lastChoice: UInt64 = 0
+
+    init() {}
+
+    init(identity: UInt64, weight: Int32) {
+        self.identity = identity
+        self.weight = weight
+    }
+
+    /// Whether any method may pick it now.
+    var isEligible: Bool { isUsable && weight > 0 }
+}
+
+/// The candidates of one choice, in the order of the configuration.
+typealias Candidates = UnsafeMutableBufferPointer<Candidate>
+
+/// Names the backend of configuration name `name` at `address` for hashing and sticky cookies: the same in every worker and after every restart.
+func backendIdentity(name: String, address: SocketAddress) -> UInt64 {
+    var text = Array(name.utf8)
+    text.append(0)
+    text.append(contentsOf: address.description.utf8)
+    return text.withUnsafeBytes { hashKey($0) }
+}

@@ -1,0 +1,95 @@
+/// "No slot": the end of a list, or nothing attached.
+let noSlot: UInt32 = .max
+
+/// One accepted connection: trivial, in the worker's slab; holds no buffer while it is idle.
+struct ClientConnection: BitwiseCopyable {
+    enum State: UInt8 {
+        /// Between requests, or before the first.
+        case idle
+        /// Part of a head has come.
+        case head
+        /// The head is through, bytes of the body are due.
+        case body
+        /// The request is whole; what comes now belongs to the next one and waits.
+        case answering
+        /// After an upgrade: bytes go both ways as they are.
+        case tunnel
+        /// Our side is closed; what the peer still sends is thrown away, within bounds.
+        case lingering
+        /// Nothing more happens but the end of what is in flight.
+        case closing
+    }
+
+    struct Flags: OptionSet, BitwiseCopyable {
+        let rawValue: UInt32
+        /// A multishot receive is armed.
+        static let receiving = Flags(rawValue: 1)
+        /// Its cancellation was asked for.
+        static let receiveCancelled = Flags(rawValue: 2)
+        /// Nothing shall be received for now: the other side is slower.
+        static let paused = Flags(rawValue: 4)
+        static let sending = Flags(rawValue: 8)
+        /// The peer has closed its sending side.
+        static let sawEnd = Flags(rawValue: 16)
+        /// In the list of connections that have something to send.
+        static let dirty = Flags(rawValue: 32)
+        /// The receive ran out of buffers and waits for some.
+        static let starved = Flags(rawValue: 64)
+        /// The socket was made non-blocking for splice.
+        static let nonBlocking = Flags(rawValue: 128)
+        /// A poll for splice is armed.
+        static let polling = Flags(rawValue: 256)
+        /// Close when everything is sent.
+        static let closeAfterSend = Flags(rawValue: 512)
+        /// Close with a reset, so that the peer can tell.
+        static let reset = Flags(rawValue: 1024)
+        /// Half-close once everything is sent (tunnels).
+        static let endAfterSend = Flags(rawValue: 2048)
+        static let sendSideClosed = Flags(rawValue: 4096)
+        /// More will follow soon: let the kernel fill whole segments.
+        static let moreFollows = Flags(rawValue: 8192)
+        static let pollingReadable = Flags(rawValue: 16384)
+    }
+
+    var timer: Timer
+    let fd: Int32
+    let server: Int32
+    var state = State.idle
+    /// What the timer is set for.
+    var waitingFor = ClientWait.head
+    var flags: Flags = []
+    /// Operations that the kernel has not completed.
+    var inFlight: Int32 = 0
+    /// Bytes of the send in flight.
+    var sendingBytes = 0
+    var output = ByteQueue()
+    /// What came before it could be used.
+    var input = ByteQueue()
+    /// The head that has come in part, in one piece.
+    var headBlock: UnsafeMutablePointer<Block>?
+    /// Where the search for the head's end goes on.
+    var headScanned = 0
+    var exchange = noSlot
+    var nextDirty = noSlot
+    var requestCount: UInt32 = 0
+    var bytesReceived: UInt64 = 0
+    var bytesSent: UInt64 = 0
+    /// Bytes thrown away while lingering.
+    var drainedBytes = 0
+    /// Since when the peer is waited for without a break, and how many bytes it moved since: the measure of its rate.
+    var rateSince: UInt64 = 0
+    var rateBytes: UInt64 = 0
+    /// When it last moved any.
+    var progressAt: UInt64 = 0
+    /// Asked from the kernel when first needed; length 0 = not yet.
+    var address = SocketAddress()
+
+    init(fd: Int32, server: Int32, slot: UInt32) {
+        timer = Timer(.client, slot: slot)
+        self.fd = fd
+        self.server = server
+    }
+}
+
+/// Which of the client's timers runs.
+enum ClientWait: UInt8 { case head, bodyGap, idle, writeProgress, linger, tunnelIdle, nothing }

@@ -1,0 +1,143 @@
+import Glibc
+
+/// Bytes to clients: one send in flight, what gathers meanwhile goes out in the next.
+extension Worker where Ring: ~Copyable {
+    mutating func flush(_ client: UnsafeMutablePointer<ClientConnection>) {
+        if client.pointee.state == .closing {
+            releaseIfDone(client)
+            return
+        }
+        guard !client.pointee.flags.contains(.sending) else { return }
+        guard !client.pointee.output.isEmpty else {
+            onOutputEmpty(client)
+            return
+        }
+        if client.pointee.rateSince == 0 { startWaitingForClient(client) }
+        client.pointee.flags.insert(.sending)
+        client.pointee.inFlight &+= 1
+        let more = client.pointee.flags.contains(.moreFollows)
+        let first = client.pointee.output.head!
+        if first.count == client.pointee.output.count {
+            client.pointee.sendingBytes = first.count
+            ring.startSend(client.pointee.fd, first.begin, first.count, more: more, token: token(.clientSend, client))
+        } else {
+            var byteCount = 0
+            let pieces = client.pointee.output.pieces(byteCount: &byteCount)
+            client.pointee.sendingBytes = byteCount
+            ring.startSend(client.pointee.fd, pieces: pieces, more: more, token: token(.clientSend, client))
+        }
+        waitForWrite(client)
+    }
+
+    /// Sets the timer that ends a client which takes nothing, or too little; it looks at the rate every second.
+    mutating func waitForWrite(_ client: UnsafeMutablePointer<ClientConnection>) {
+        guard client.pointee.state != .tunnel, client.pointee.state != .lingering else { return }
+        let server = servers + Int(client.pointee.server)
+        client.pointee.waitingFor = .writeProgress
+        setClientTimer(client, server.pointee.timerNanoseconds(server.pointee.writeNanoseconds))
+    }
+
+    /// Sets the timer of a request's body in the same way.
+    mutating func waitForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
+        let server = servers + Int(client.pointee.server)
+        client.pointee.waitingFor = .bodyGap
+        setClientTimer(client, server.pointee.timerNanoseconds(server.pointee.bodyGapNanoseconds))
+    }
+
+    @inline(__always)
+    mutating func setClientTimer(_ client: UnsafeMutablePointer<ClientConnection>, _ nanoseconds: UInt64) {
+        if nanoseconds == 0 {
+            wheel.disarm(&client.pointee.timer)
+        } else {
+            wheel.set(&client.pointee.timer, clock.now &+ nanoseconds)
+        }
+    }
+
+    mutating func onClientSend(_ completion: Completion) {
+        let slot = completion.token.slot
+        guard clients.isCurrent(completion.token) else {
+            count(.oddities)
+            return
+        }
+        let client = clients[slot]
+        client.pointee.flags.remove(.sending)
+        client.pointee.inFlight &-= 1
+        if completion.result > 0 {
+            let sent = min(Int(completion.result), client.pointee.sendingBytes)
+            client.pointee.output.consume(sent, into: &blocks)
+            onClientProgress(client, sent)
+        }
+        client.pointee.sendingBytes = 0
+        if client.pointee.state == .closing {
+            releaseIfDone(client)
+            return
+        }
+        if completion.result < 0 && completion.result != -EINTR && completion.result != -EAGAIN {
+            abort(client, .clientGone)
+            return
+        }
+        if client.pointee.output.isEmpty {
+            onOutputEmpty(client)
+        } else {
+            markDirty(client)
+        }
+        resumeBackend(of: client)
+    }
+
+    /// Counts what a client took.
+    mutating func onClientProgress(_ client: UnsafeMutablePointer<ClientConnection>, _ bytes: Int) {
+        client.pointee.bytesSent &+= UInt64(bytes)
+        client.pointee.rateBytes &+= UInt64(bytes)
+        client.pointee.progressAt = clock.now
+        count(.clientBytesSent, bytes)
+    }
+
+    /// From now on the client is what the exchange waits for.
+    mutating func startWaitingForClient(_ client: UnsafeMutablePointer<ClientConnection>) {
+        client.pointee.rateSince = clock.now
+        client.pointee.rateBytes = 0
+        client.pointee.progressAt = clock.now
+    }
+
+    /// All that was queued has gone into the socket.
+    private mutating func onOutputEmpty(_ client: UnsafeMutablePointer<ClientConnection>) {
+        if client.pointee.exchange != noSlot {
+            let exchange = exchanges[client.pointee.exchange]
+            if exchange.pointee.flags.contains(.tunnel) {
+                client.pointee.rateSince = 0
+                onTunnelDrained(client)
+                return
+            }
+            if exchange.pointee.flags.contains(.answerWhole) {
+                client.pointee.rateSince = 0
+                finish(exchange)
+                return
+            }
+            if exchange.pointee.flags.contains(.splicingAnswer) {
+                spliceAnswer(exchange)
+                return
+            }
+            client.pointee.rateSince = 0
+            restoreClientTimer(client)
+        } else if client.pointee.flags.contains(.closeAfterSend) {
+            linger(client)
+        }
+    }
+
+    /// Nothing is being written: what else is the client due?
+    mutating func restoreClientTimer(_ client: UnsafeMutablePointer<ClientConnection>) {
+        let server = servers + Int(client.pointee.server)
+        switch client.pointee.state {
+        case .body where !client.pointee.flags.contains(.paused):
+            startWaitingForClient(client)
+            waitForBody(client)
+        case .body, .answering:
+            client.pointee.waitingFor = .nothing
+            wheel.disarm(&client.pointee.timer)
+        case .idle:
+            client.pointee.waitingFor = .idle
+            setClientTimer(client, server.pointee.idleNanoseconds)
+        case .head, .tunnel, .lingering, .closing: break
+        }
+    }
+}

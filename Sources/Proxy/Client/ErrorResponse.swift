@@ -1,0 +1,113 @@
+import Glibc
+
+/// The proxy's own answers: short, complete, and closing the connection where the request can't be trusted.
+extension Worker where Ring: ~Copyable {
+    /// Refuses a head that could not be parsed.
+    mutating func refuse(_ client: UnsafeMutablePointer<ClientConnection>, _ failure: ParseFailure) {
+        count(.parseFailures)
+        refuse(client, failure.status, .badRequest)
+    }
+
+    /// Refuses what has come so far of a request: there is no exchange yet.
+    mutating func refuse(
+        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ reason: FailureReason
+    ) {
+        count(.requests)
+        client.pointee.requestCount &+= 1
+        if let block = client.pointee.headBlock {
+            client.pointee.headBlock = nil
+            blocks.giveBack(block)
+        }
+        client.pointee.flags.insert(.closeAfterSend)
+        client.pointee.state = .lingering
+        client.pointee.rateSince = 0
+        guard writeAnswer(client, status, closes: true) > 0 else {
+            close(client)
+            return
+        }
+        countAnswer(status)
+        count(.ownAnswers)
+        logRefusal(client, status, reason)
+        client.pointee.waitingFor = .linger
+        wheel.set(&client.pointee.timer, clock.now &+ 2_000_000_000)
+        markDirty(client)
+    }
+
+    /// Answers an exchange ourselves, or cuts it off where an answer has begun already.
+    mutating func answer(_ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, _ reason: FailureReason) {
+        if exchange.pointee.failure == .none { exchange.pointee.failure = reason }
+        let client = clients[exchange.pointee.client]
+        if exchange.pointee.flags.contains(.answerBegun) {
+            abort(client, reason)
+            return
+        }
+        detach(exchange)
+        // Where the request's end has not been seen, what follows can't be told from its body.
+        let closes =
+            !exchange.pointee.head.keepAlive || !exchange.pointee.flags.contains(.requestWhole) || isDraining
+            || status == 503 || status == 400
+        let body = writeAnswer(client, status, closes: closes, withoutBody: exchange.pointee.head.method == .head)
+        guard body > 0 else {
+            abort(client, .outOfMemory)
+            return
+        }
+        exchange.pointee.status = status
+        exchange.pointee.flags.formUnion([.answerBegun, .answerWhole])
+        if closes { exchange.pointee.flags.remove(.keepsClient) } else { exchange.pointee.flags.insert(.keepsClient) }
+        if client.pointee.state == .body { client.pointee.state = .answering }
+        count(.ownAnswers)
+        markDirty(client)
+    }
+
+    /// Writes head and a one-line body; returns the bytes written, 0 when there was no room.
+    private mutating func writeAnswer(
+        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, closes: Bool, withoutBody: Bool = false
+    ) -> Int {
+        let room = 512
+        guard let place = client.pointee.output.reserve(room, from: &blocks) else { return 0 }
+        var writer = HeadWriter(base: place, capacity: room)
+        let reason = StatusCode(status).reason
+        let bodyLength = 4 + reason.utf8CodeUnitCount + 1
+        writer.append("HTTP/1.1 ")
+        writer.append(decimal: UInt64(status))
+        writer.append(" ")
+        writer.append(reason)
+        writer.append("\r\nServer: weir\r\nDate: ")
+        updateDate()
+        writer.append(UnsafeBufferPointer(start: dateText.assumingMemoryBound(to: UInt8.self), count: 29).span)
+        writer.append("\r\nContent-Type: text/plain\r\nContent-Length: ")
+        writer.append(decimal: UInt64(bodyLength))
+        if status == 503 || status == 429 { writer.append("\r\nRetry-After: 1") }
+        if closes { writer.append("\r\nConnection: close") }
+        writer.append("\r\n\r\n")
+        if !withoutBody {
+            writer.append(decimal: UInt64(status))
+            writer.append(" ")
+            writer.append(reason)
+            writer.append("\n")
+        }
+        guard !writer.overflowed else { return 0 }
+        client.pointee.output.commit(writer.count)
+        return writer.count
+    }
+
+    /// Prints the date anew when the second has changed.
+    private mutating func updateDate() {
+        let second = clock.wall / 1_000_000_000
+        guard second != dateSecond else { return }
+        dateSecond = second
+        var writer = HeadWriter(base: dateText, capacity: 32)
+        HTTPDate(unixSeconds: Int64(second)).write(into: &writer)
+    }
+
+    @inline(__always)
+    mutating func countAnswer(_ status: UInt16) {
+        switch status {
+        case 200..<300: count(.responses2xx)
+        case 300..<400: count(.responses3xx)
+        case 400..<500: count(.responses4xx)
+        case 500..<600: count(.responses5xx)
+        default: break
+        }
+    }
+}

@@ -1,0 +1,140 @@
+/// Words whose features are still to come: known, checked, and refused with a sentence that says so.
+///
+/// A row leaves this file when its feature is built; the list of them all is pinned by a test and shrinks to nothing.
+
+private let tls = "TLS"
+private let virtualHosts = "choosing by virtual host"
+private let rules = "choosing by rule"
+
+private func rows(_ settings: [Setting<Unbuilt>], sections: [NestedRows<Unbuilt>] = []) -> SectionRows<Unbuilt> {
+    SectionRows(blank: Unbuilt(), settings: settings, sections: sections)
+}
+
+private func nested<Owner>(
+    _ word: String, _ origin: WordOrigin, _ inner: SectionRows<Unbuilt>, title: TitleRule = .none, repeatable: Bool = false,
+    feature: String, _ sentence: String, asksNothing: @escaping (ConfigSection) -> Bool = { _ in false }
+) -> NestedRows<Owner> {
+    .section(
+        word, origin, inner, title: title, repeatable: repeatable, status: .coming(feature), sentence,
+        blank: { _, _ in Unbuilt() }, asksNothing: asksNothing, store: { _, _, _ in }, all: { _ in [] })
+}
+
+/// The section `ssl` of a server or a virtual host; harmless while it is not enabled.
+func tlsSection<Owner>() -> NestedRows<Owner> {
+    func row(_ word: String, _ kind: ValueKind, default defaultText: String, _ sentence: String) -> Setting<Unbuilt> {
+        .coming(word, .rproxy, kind, tls, default: defaultText, sentence)
+    }
+    let number = ValueKind.count(0...Int(Int32.max))
+    return nested(
+        "ssl", .rproxy,
+        rows(
+            [
+                row("enabled", .flag, default: "false", "Whether the section counts at all."),
+                row("protocols-on", .list, default: "ALL", "Protocol versions to speak."),
+                row("protocols-off", .list, default: "not set", "Protocol versions not to speak."),
+                row("cert", .path, default: "not set", "Certificate and its chain, PEM."),
+                row("key", .path, default: "the file of cert", "Private key, PEM."),
+                row("ca", .path, default: "not set", "Whom to trust for client certificates, PEM."),
+                row("capath", .path, default: "not set", "The same as a directory of hashed names."),
+                row("ciphers", .text, default: "intermediate", "Ciphers of TLS 1.2, as OpenSSL lists them."),
+                row("verify-peer", .flag, default: "false", "Asks for a client certificate and verifies it."),
+                row("enforce-peer-cert", .flag, default: "false", "Refuses clients without a certificate."),
+                row("verify-depth", number, default: "9", "Longest chain of a client certificate."),
+                row("context-timeout", number, default: "172800", "Life of a session, in seconds."),
+                row("cache-enabled", .flag, default: "true", "Keeps sessions for resumption."),
+                row("cache-timeout", number, default: "1024", "How long a kept session stays, in seconds."),
+                row("cache-size", number, default: "65535", "How many sessions are kept."),
+            ],
+            sections: [
+                nested(
+                    "crl", .rproxy2,
+                    rows([
+                        .coming("file", .rproxy2, .path, tls, default: "not set", "File of revoked certificates."),
+                        .coming("dir", .rproxy2, .path, tls, default: "not set", "Directory of such files under hashed names."),
+                        .coming("reload", .rproxy2, .duration(anyDuration), tls, default: "10s", "How often they are looked at for changes."),
+                    ]), feature: tls, "Revoked client certificates.")
+            ]), feature: tls, "Speaks TLS to clients.", asksNothing: { !$0.isEnabled })
+}
+
+extension ConfigSection {
+    /// The last `enabled` in the section is true.
+    fileprivate var isEnabled: Bool {
+        var enabled = false
+        for case .assignment(let assignment) in items where assignment.name.text.lowercased() == "enabled" {
+            if case .success(.flag(let flag)) = ValueKind.flag.value(of: assignment.values, braced: assignment.braced) { enabled = flag }
+        }
+        return enabled
+    }
+}
+
+/// `rate-limit` of a server, a virtual host or a rule.
+func rateLimitSection<Owner>() -> NestedRows<Owner> {
+    func row(_ word: String, _ sentence: String) -> Setting<Unbuilt> {
+        .coming(word, .rproxy2, .size(1...Int.max), "rate limiting", default: "no limit", sentence)
+    }
+    return nested(
+        "rate-limit", .rproxy2, rows([row("read", "Bytes of bodies per second from clients."), row("write", "Bytes of bodies per second to clients.")]),
+        feature: "rate limiting", "Bytes per second, shared by all exchanges here.")
+}
+
+/// R1's `rewrite`: a pattern and what takes its place.
+func rewriteSection<Owner>() -> NestedRows<Owner> {
+    let rewriting = "rewriting of paths"
+    return nested(
+        "rewrite", .rproxy1,
+        rows([
+            .coming("src", .rproxy1, .text, rewriting, default: "not set", "Pattern with at least one group."),
+            .coming("dst", .rproxy1, .text, rewriting, default: "not set", "What takes the place of everything up to the end of the last group."),
+        ]), repeatable: true, feature: rewriting, "Changes the path of requests that match.")
+}
+
+/// `vhost` with everything in it.
+func virtualHostSection<Owner>() -> NestedRows<Owner> {
+    nested(
+        "vhost", .rproxy2,
+        rows(
+            [
+                .coming("aliases", .rproxy2, .list, virtualHosts, default: "not set", "Further names, with * for anything."),
+                .coming("strip-headers", .rproxy2, .list, "removing fields of answers", default: "empty", "Fields to remove from answers."),
+            ],
+            sections: [
+                tlsSection(), comingLogging(virtualHosts), comingHeaders(virtualHosts), rateLimitSection(), ruleSection(),
+            ]), title: .required, repeatable: true, feature: virtualHosts, "A site, chosen by the name in Host.")
+}
+
+private func ruleSection() -> NestedRows<Unbuilt> {
+    func row(_ word: String, _ kind: ValueKind, feature: String = rules, default defaultText: String = "not set", _ sentence: String) -> Setting<Unbuilt> {
+        .coming(word, .rproxy2, kind, feature, default: defaultText, sentence)
+    }
+    let redirects = "internal redirection"
+    return nested(
+        "rule", .rproxy2,
+        rows(
+            [
+                row("uri-match", .text, "Matches the path that is exactly this."),
+                row("uri-gmatch", .text, "Matches paths by a pattern with * for anything."),
+                row("uri-rmatch", .text, "Matches paths by a regular expression."),
+                row("downstreams", .list, "Backends for what matches, by their titles."),
+                row("lb-method", .choice(BalancingSettings.words), default: "rtt", "How one of them is chosen."),
+                row("upstream-read-timeout", .duration(anyDuration), default: "the server's", "Longest silence of a client that sends a body."),
+                row("upstream-write-timeout", .duration(anyDuration), default: "the server's", "Longest time a client takes nothing of an answer."),
+                row("passthrough", .flag, feature: "passing bytes through", default: "false", "After the head, bytes pass both ways unread."),
+                row("allow-redirect", .flag, feature: redirects, default: "false", "Follows status 377 with X-Internal-Redirect."),
+                row("redirect-filter", .list, feature: redirects, "Where 377 may lead, with * for anything."),
+            ], sections: [comingHeaders(rules), rateLimitSection()]),
+        title: .required, repeatable: true, feature: rules, "Which requests of a site go to which backends.")
+}
+
+/// `logging` where it cannot stand yet: its words are those of a server's.
+private func comingLogging(_ feature: String) -> NestedRows<Unbuilt> {
+    .section(
+        "logging", .rproxy2, loggingRows(alsoFlat: false), status: .coming(feature), "Logs of its own.",
+        blank: { _, _ in LoggingDraft() }, store: { _, _, _ in }, all: { _ in [] })
+}
+
+/// `headers` where it cannot stand yet.
+private func comingHeaders(_ feature: String) -> NestedRows<Unbuilt> {
+    .section(
+        "headers", .rproxy2, headersRows(), status: .coming(feature), "What its backends are told about the client.",
+        blank: { _, _ in HeadersDraft() }, store: { _, _, _ in }, all: { _ in [] })
+}

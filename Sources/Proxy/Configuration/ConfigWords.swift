@@ -1,0 +1,162 @@
+/// The words of the configuration language, translated into settings; here and in the files beside it, and nowhere else.
+///
+/// RProxy names things from the seat of the proxy in the flow of a request: its `downstream` is a backend here, its
+/// `upstream` a client. Each row of these files is one word; what the program calls the thing stands right of it.
+
+/// RProxy's word for a backend.
+let backendWord = "downstream"
+
+/// The whole language: what may stand at the top level of a file, and everything within it.
+///
+/// Built once, read only after that; the closures of its rows capture nothing but values, which is why sharing it is safe.
+nonisolated(unsafe) let configurationRows = makeConfigurationRows()
+
+private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
+    SectionRows(
+        blank: ConfigurationDraft(),
+        settings: [
+            .custom(
+                "workers", .weir, .count(1...1024), "Worker threads, each with a ring of its own.",
+                assign: { $0.settings.workers = $1.number }, show: { $0.settings.workers.map { "\($0)" } }
+            ).with { $0.defaultText = "the CPUs the process may use" },
+            .custom(
+                "max-nofile", .rproxy, .count(64...1_073_741_816), "Limit of open descriptors, soft and hard.",
+                assign: { $0.settings.openFilesMax = $1.number }, show: { $0.settings.openFilesMax.map { "\($0)" } }
+            ).with { $0.defaultText = "the hard limit" },
+            .size(
+                "memtrim-sz", .rproxy1, \.settings.memoryTrimBytes, 0...(1 << 40),
+                "Free memory above which the allocator gives pages back at once; 0 leaves it to the allocator."
+            ).with { $0.inBothDialects = true },
+            .duration(
+                "drain-timeout", .weir, \.settings.drainDeadlineMilliseconds, 0...86_400_000,
+                "How long exchanges may finish after a stop was asked for; 0 stops at once."),
+            .text(
+                "admin-socket", .weir, \.settings.adminSocketPath, kind: .path, "Unix socket for `weir stat` and other administration.",
+                check: unixPathComplaint),
+            .flag(
+                "efficiency-mode", .weir, \.settings.efficiencyMode,
+                "Waits a little for more completions when there is load: less CPU time for a little more latency."),
+            .count(
+                "debug-trap-at-request", .weir, \.settings.debugTrapAtRequest, 0...Int(Int32.max),
+                "Debugging: a worker traps at its n-th request, to see the restart; 0 never."),
+            .coming(
+                "daemonize", .rproxy, .flag, "running as a daemon", default: "false", "Goes to the background.",
+                unless: { $0 == .flag(false) }),
+            .coming("rootdir", .rproxy, .path, "changing the root directory", default: "/", "Working directory of the server process."),
+            .coming("user", .rproxy, .text, "dropping rights", default: "not set", "User to become before the first byte is served."),
+            .coming("group", .rproxy, .text, "dropping rights", default: "not set", "Group to become before the first byte is served."),
+        ],
+        sections: [
+            .section(
+                "logging", .weir, operatorLoggingRows(), "The operator's log.",
+                blank: { parent, _ in parent.settings.operatorLog }, store: { parent, log, _ in parent.settings.operatorLog = log },
+                all: { [(nil, $0.settings.operatorLog)] }),
+            .section(
+                "server", .rproxy, serverRows(), repeatable: true, "A listener and what stands behind it.",
+                blank: { _, section in ServerDraft(section) }, store: { parent, server, _ in parent.servers.append(server) },
+                all: { $0.servers.map { (nil, $0) } }),
+        ],
+        finish: finishConfiguration)
+}
+
+/// A configuration while it is read: servers are still drafts.
+struct ConfigurationDraft {
+    var settings = GlobalSettings()
+    var servers: [ServerDraft] = []
+}
+
+extension Setting {
+    /// A row whose value needs more than a place to be stored in.
+    static func custom(
+        _ word: String, _ origin: WordOrigin, _ kind: ValueKind, zero: ZeroMeaning = .ordinary, _ sentence: String,
+        assign: @escaping (inout Owner, SettingValue) -> Void, show: @escaping (Owner) -> String?
+    ) -> Self {
+        checked(
+            word, origin, kind, zero: zero, sentence,
+            assign: { owner, value in
+                assign(&owner, value)
+                return .fine
+            }, show: show)
+    }
+
+    /// The same for a value that may be well formed and wrong.
+    static func checked(
+        _ word: String, _ origin: WordOrigin, _ kind: ValueKind, zero: ZeroMeaning = .ordinary, _ sentence: String,
+        assign: @escaping (inout Owner, SettingValue) -> Assigned, show: @escaping (Owner) -> String?
+    ) -> Self {
+        Setting(word: word, kind: kind, origin: origin, sentence: sentence, zero: zero, assign: assign, show: show)
+    }
+}
+
+extension SettingValue {
+    /// The number of a value whose kind is a number.
+    var number: Int {
+        if case .number(let number) = self { return number }
+        preconditionFailure("a row asked for the number of a value that is none")
+    }
+
+    var flag: Bool {
+        if case .flag(let flag) = self { return flag }
+        preconditionFailure("a row asked for the truth of a value that is none")
+    }
+
+    var text: String {
+        if case .text(let text) = self { return text }
+        preconditionFailure("a row asked for the text of a value that is none")
+    }
+}
+
+func unixPathComplaint(_ path: String) -> String? {
+    do throws(AddressError) {
+        _ = try checkedUnixPath(path)
+        return nil
+    } catch {
+        return error.sentence
+    }
+}
+
+/// What must hold for the configuration as a whole.
+private func finishConfiguration(_ draft: inout ConfigurationDraft, _ section: ReadSection) {
+    if draft.servers.isEmpty { section.error("server", "there is no 'server', so nothing to listen on") }
+    var listeners: [(address: ListenAddress, location: SourceLocation)] = []
+    for server in draft.servers {
+        if let workers = draft.settings.workers, let threads = server.settings.threads, threads > workers {
+            section.reader.diagnostics.warning(
+                server.settings.location, "'threads' is \(threads) but there are \(workers) 'workers'; all of them listen")
+        }
+        for address in server.settings.addresses where !address.hasPortZero {
+            if let twin = listeners.first(where: { $0.address == address }) {
+                section.reader.diagnostics.error(
+                    server.settings.location, "'server' listens on \(address), as the one at line \(twin.location.line) does already")
+            }
+            listeners.append((address, server.settings.location))
+        }
+        if let log = server.operatorLog {
+            if section.has("logging") {
+                section.reader.diagnostics.warning(
+                    server.settings.location, "'general' of this server is not used: the operator's log is set at the top level")
+            } else {
+                draft.settings.operatorLog = log
+            }
+        }
+    }
+    draft.settings.servers = draft.servers.map(\.settings)
+}
+
+extension ListenAddress: CustomStringConvertible {
+    /// The system picks a port, so two of these are two listeners.
+    var hasPortZero: Bool {
+        switch self {
+        case .ipv4(_, let port), .ipv6(_, let port): port == 0
+        case .unix: false
+        }
+    }
+
+    var description: String {
+        switch self {
+        case .ipv4(let literal, let port): "\(literal):\(port)"
+        case .ipv6(let literal, let port): "[\(literal)]:\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}

@@ -1,0 +1,121 @@
+/// All state of one request and its answer: trivial, in the worker's slab; its field table stands in the slot's tail.
+struct Exchange: BitwiseCopyable {
+    struct Flags: OptionSet, BitwiseCopyable {
+        let rawValue: UInt32
+        /// The request has been received whole.
+        static let requestWhole = Flags(rawValue: 1)
+        /// The request's last byte is in the backend connection's queue.
+        static let requestSent = Flags(rawValue: 2)
+        /// Some of the request's body has been passed on, so it can't be sent again.
+        static let bodyConsumed = Flags(rawValue: 4)
+        /// Bytes of the final answer are in the client's queue.
+        static let answerBegun = Flags(rawValue: 8)
+        /// The whole answer is in the client's queue.
+        static let answerWhole = Flags(rawValue: 16)
+        /// The client connection stays open afterwards.
+        static let keepsClient = Flags(rawValue: 32)
+        /// The client is gone; what the backend still sends is thrown away.
+        static let abandoned = Flags(rawValue: 64)
+        /// Must have a backend connection of its own.
+        static let unshared = Flags(rawValue: 128)
+        /// Shares its backend connection with others in flight.
+        static let pipelined = Flags(rawValue: 256)
+        static let reusedConnection = Flags(rawValue: 512)
+        static let firstByteSeen = Flags(rawValue: 1024)
+        /// The body goes by splice from backend to client.
+        static let splicingAnswer = Flags(rawValue: 2048)
+        /// The body goes by splice from client to backend.
+        static let splicingRequest = Flags(rawValue: 4096)
+        static let logged = Flags(rawValue: 8192)
+        /// A request went out and counts as waiting in the balancer's estimate.
+        static let waitsForFirstByte = Flags(rawValue: 16384)
+        /// A new sticky cookie has to be set.
+        static let setsCookie = Flags(rawValue: 32768)
+        static let usedBackend = Flags(rawValue: 65536)
+        static let tunnel = Flags(rawValue: 131072)
+        /// Counted among the active ones of its backend.
+        static let countedActive = Flags(rawValue: 262144)
+        /// Wants a connection that never served before: a used one has just died under it.
+        static let fresh = Flags(rawValue: 524288)
+    }
+
+    /// How the answer's body ends toward the client.
+    enum AnswerFraming: UInt8 { case none, length, chunked, untilClose }
+
+    var timer: Timer
+    let slot: UInt32
+    let client: UInt32
+    let server: Int32
+    var step = Step.admit
+    var flags: Flags = []
+    /// Index of the chosen backend; -1 = none yet.
+    var backend: Int32 = -1
+    var connection = noSlot
+    /// What its connection had sent, or queued, before this request.
+    var sentMark: UInt64 = 0
+    /// Neighbours in the list that it waits in, or in its connection's queue of requests sent.
+    var next = noSlot
+    var previous = noSlot
+    var waitsIn = WaitingPlace.nowhere
+
+    var head = RequestHead()
+    /// The head's bytes, from the block's begin.
+    var headBlock: UnsafeMutablePointer<Block>
+    var fieldCount: Int = 0
+
+    // The request's body.
+    var requestRemaining: UInt64 = 0
+    var requestDecoder = ChunkedDecoder()
+    var requestBodyBytes: UInt64 = 0
+    var trailers: UnsafeMutablePointer<Block>?
+
+    // The answer.
+    var status: UInt16 = 0
+    var backendStatus: UInt16 = 0
+    var answerFraming = AnswerFraming.none
+    var answerBodyBytes: UInt64 = 0
+    var splicedBytes: UInt64 = 0
+    var discardedBytes = 0
+    var failure = FailureReason.none
+    var retries: UInt8 = 0
+    /// How much the next splice may ask for.
+    var spliceGoal: Int = 0
+    /// The sink was full when last tried: wait for it before reading on.
+    var sinkWasFull = false
+    /// Captured fields of the answer for the log.
+    var captured: UnsafeMutablePointer<Block>?
+
+    // Times, monotonic nanoseconds; 0 = not reached.
+    var startedAt: UInt64
+    var startedWall: UInt64
+    var pendingSince: UInt64 = 0
+    var pendingNanoseconds: UInt64 = 0
+    var sentAt: UInt64 = 0
+    var firstByteAt: UInt64 = 0
+    /// Counters of the client connection when the exchange began.
+    var clientBytesReceivedBefore: UInt64 = 0
+    var clientBytesSentBefore: UInt64 = 0
+    var backendBytesSent: UInt64 = 0
+    var backendBytesReceived: UInt64 = 0
+    var backendLocalPort: UInt16 = 0
+    var connectNanoseconds: UInt64 = 0
+    /// Which `downstream` section it was given to last; -1 = none.
+    var settingsIndex: Int32 = -1
+    /// Counts the requests of its worker.
+    var sequence: UInt64 = 0
+    var requestNumber: UInt32 = 0
+    var batchSize: UInt32 = 0
+
+    init(slot: UInt32, client: UInt32, server: Int32, headBlock: UnsafeMutablePointer<Block>, clock: RingClock) {
+        timer = Timer(.exchange, slot: slot)
+        self.slot = slot
+        self.client = client
+        self.server = server
+        self.headBlock = headBlock
+        startedAt = clock.now
+        startedWall = clock.wall
+    }
+}
+
+/// In which list an exchange is.
+enum WaitingPlace: UInt8 { case nowhere, connectionQueue, backendWaiting, backendPending, serverPending }

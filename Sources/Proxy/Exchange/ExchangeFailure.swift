@@ -1,0 +1,41 @@
+/// Why an exchange did not go as it should, in the words of the log.
+enum FailureReason: UInt8 {
+    case none
+    // The client's side.
+    case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
+    case bodyTooLarge, methodRefused
+    // Ours.
+    case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend
+    // The backend's side.
+    case connectFailed, connectTimeout, backendReadTimeout, backendWriteTimeout, backendClosed, backendReset
+    case badAnswer, answerTooShort, answerTooLong
+
+    /// One word for the log.
+    var word: StaticString {
+        switch self {
+        case .none: "-"
+        case .badRequest: "bad-request"
+        case .clientGone: "client-gone"
+        case .clientHeadTimeout: "client-head-timeout"
+        case .clientBodyTimeout: "client-body-timeout"
+        case .clientWriteTimeout: "client-write-timeout"
+        case .clientTooSlow: "client-too-slow"
+        case .bodyTooLarge: "body-too-large"
+        case .methodRefused: "method-refused"
+        case .pendingTimeout: "pending-timeout"
+        case .pendingFull: "pending-full"
+        case .outOfMemory: "out-of-memory"
+        case .stopping: "stopping"
+        case .noBackend: "no-backend"
+        case .connectFailed: "connect-failed"
+        case .connectTimeout: "connect-timeout"
+        case .backendReadTimeout: "backend-read-timeout"
+        case .backendWriteTimeout: "backend-write-timeout"
+        case .backendClosed: "backend-closed"
+        case .backendReset: "backend-reset"
+        case .badAnswer: "bad-answer"
+        case .answerTooShort: "answer-too-short"
+        case .answerTooLong: "answer-too-long"
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Glibc
+
+/// What the logs learn of an exchange.
+extension Worker where Ring: ~Copyable {
+    /// Prints the exchange to the logs of its server, once.
+    mutating func logOnce(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard !exchange.pointee.flags.contains(.logged) else { return }
+        exchange.pointee.flags.insert(.logged)
+        let server = Int(exchange.pointee.server)
+        let access = LogPlan.accessLog(server: server)
+        let error = LogPlan.errorLog(server: server)
+        let wantsError = exchange.pointee.failure != .none && logs.formats[error] != nil
+        guard logs.formats[access] != nil || wantsError else { return }
+        var record = LogRecord()
+        fill(&record, exchange)
+        if logs.formats[access] != nil { logs.append(record, to: access) }
+        if wantsError { logs.appendError(record, message: exchange.pointee.failure.word, to: error) }
+    }
+
+    private mutating func fill(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
+        let client = clients[exchange.pointee.client]
+        let head = exchange.pointee.head
+        record.client = UnsafePointer(clientAddress(client))
+        record.workerIndex = UInt32(index)
+        record.requestID = requestID(exchange)
+        record.startNanoseconds = exchange.pointee.startedWall
+        record.endNanoseconds = clock.wall
+        record.totalNanoseconds = Int64(clock.now &- exchange.pointee.startedAt)
+        record.pendingNanoseconds = Int64(exchange.pointee.pendingNanoseconds)
+        if exchange.pointee.firstByteAt > 0 {
+            record.firstByteNanoseconds = Int64(exchange.pointee.firstByteAt &- exchange.pointee.sentAt)
+        }
+        record.method = byteSlice(exchange, head.methodStart, head.methodLength)
+        record.target = byteSlice(exchange, head.targetStart, head.targetLength)
+        record.path =
+            head.form == .origin || head.pathLength > 0
+            ? byteSlice(exchange, head.pathStart, head.pathLength) : head.form == .asterisk ? record.target : ByteSlice("/")
+        if head.hasQuery { record.query = byteSlice(exchange, head.queryStart, head.queryLength) }
+        if head.hostLength > 0 { record.host = byteSlice(exchange, head.hostStart, head.hostLength) }
+        record.protocolName = head.versionMinor == 0 ? ByteSlice("HTTP/1.0") : ByteSlice("HTTP/1.1")
+        record.status = exchange.pointee.status
+        record.backendStatus = exchange.pointee.backendStatus
+        record.reason = exchange.pointee.failure.word
+        record.clientBytesReceived = UInt64(head.headLength) &+ exchange.pointee.requestBodyBytes
+        record.clientBytesSent = client.pointee.bytesSent &- exchange.pointee.clientBytesSentBefore
+        record.bodyBytesSent = exchange.pointee.answerBodyBytes
+        record.bodyBytesReceived = exchange.pointee.requestBodyBytes
+        record.backendBytesReceived = exchange.pointee.backendBytesReceived
+        record.backendBytesSent = exchange.pointee.backendBytesSent &+ exchange.pointee.requestBodyBytes
+        record.splicedBytes = exchange.pointee.splicedBytes
+        record.requestNumber = exchange.pointee.requestNumber
+        record.retries = UInt32(exchange.pointee.retries)
+        record.batchSize = exchange.pointee.batchSize
+        record.pipelined = exchange.pointee.flags.contains(.pipelined)
+        if exchange.pointee.flags.contains(.usedBackend), exchange.pointee.settingsIndex >= 0 {
+            let server = servers + Int(exchange.pointee.server)
+            record.usedBackend = true
+            record.reusedBackendConnection = exchange.pointee.flags.contains(.reusedConnection)
+            record.backendName = server.pointee.backendNames[Int(exchange.pointee.settingsIndex)].slice
+            record.backendAddress = server.pointee.backendLabels[Int(exchange.pointee.settingsIndex)].slice
+            record.backendLocalPort = exchange.pointee.backendLocalPort
+            record.connectNanoseconds = Int64(exchange.pointee.connectNanoseconds)
+        }
+        fillCaptured(&record, exchange)
+    }
+
+    /// Names an exchange: worker, and a number that no other of its exchanges has.
+    private func requestID(_ exchange: UnsafeMutablePointer<Exchange>) -> UInt64 {
+        (exchange.pointee.startedWall / 1_000_000) &<< 24 ^ UInt64(index) &<< 52 ^ exchange.pointee.sequence & 0xFF_FFFF
+    }
+
+    private func byteSlice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> ByteSlice {
+        ByteSlice(start: UnsafeRawPointer(exchange.pointee.headBlock.begin + start), count: length)
+    }
+
+    /// The format that asked last for fields: the error log's knows those of the access log too.
+    private func capturingFormat(_ server: Int) -> LogFormat? {
+        logs.formats[LogPlan.errorLog(server: server)] ?? logs.formats[LogPlan.accessLog(server: server)]
+    }
+
+    private func fillCaptured(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let format = capturingFormat(Int(exchange.pointee.server)) else { return }
+        for (at, name) in format.requestFieldNames.enumerated() where at < LogRecord.capturedMax {
+            guard let start = name.start else { continue }
+            let found = findField(exchange, named: LastingBytes(start: start, count: name.count))
+            if let found { record.capturedRequestFields[at] = ByteSlice(start: UnsafeRawPointer(found.baseAddress), count: found.count) }
+        }
+        guard let captured = exchange.pointee.captured else { return }
+        let lengths = captured.bytes.assumingMemoryBound(to: Int32.self)
+        var place = captured.bytes + LogRecord.capturedMax &* MemoryLayout<Int32>.stride
+        for at in 0..<min(format.responseFieldNames.count, LogRecord.capturedMax) where lengths[at] >= 0 {
+            record.capturedResponseFields[at] = ByteSlice(start: UnsafeRawPointer(place), count: Int(lengths[at]))
+            place += Int(lengths[at])
+        }
+    }
+
+    /// Keeps the fields of the answer that a log will print; they are gone when it does.
+    mutating func captureResponseFields(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard let format = capturingFormat(Int(exchange.pointee.server)), format.responseFieldNames.count > 0 else { return }
+        if exchange.pointee.captured == nil { exchange.pointee.captured = blocks.take(.small) }
+        guard let block = exchange.pointee.captured else { return }
+        let lengths = block.bytes.assumingMemoryBound(to: Int32.self)
+        for at in 0..<LogRecord.capturedMax { lengths[at] = -1 }
+        var offset = LogRecord.capturedMax &* MemoryLayout<Int32>.stride
+        for (at, name) in format.responseFieldNames.enumerated() where at < LogRecord.capturedMax {
+            guard let start = name.start else { continue }
+            let wanted = LastingBytes(start: start, count: name.count)
+            for field in 0..<responseHead.fieldCount where Int(scratchFields[field].nameLength) == name.count {
+                let found = UnsafeBufferPointer(
+                    start: (responseBytes + Int(scratchFields[field].nameStart)).assumingMemoryBound(to: UInt8.self),
+                    count: name.count)
+                guard equalsFolded(found, wanted) else { continue }
+                let length = min(Int(scratchFields[field].valueLength), Int(block.pointee.capacity) &- offset, 1024)
+                memcpy(block.bytes + offset, responseBytes + Int(scratchFields[field].valueStart), length)
+                lengths[at] = Int32(truncatingIfNeeded: length)
+                offset &+= length
+                break
+            }
+        }
+    }
+
+    /// Logs a request that was refused before it became an exchange.
+    mutating func logRefusal(
+        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ reason: FailureReason
+    ) {
+        let server = Int(client.pointee.server)
+        let access = LogPlan.accessLog(server: server)
+        let error = LogPlan.errorLog(server: server)
+        guard logs.formats[access] != nil || logs.formats[error] != nil else { return }
+        var record = LogRecord()
+        record.client = UnsafePointer(clientAddress(client))
+        record.workerIndex = UInt32(index)
+        record.startNanoseconds = clock.wall
+        record.endNanoseconds = clock.wall
+        record.status = status
+        record.reason = reason.word
+        record.requestNumber = client.pointee.requestCount
+        record.batchSize = batchSize
+        if logs.formats[access] != nil { logs.append(record, to: access) }
+        if logs.formats[error] != nil { logs.appendError(record, message: reason.word, to: error) }
+    }
+}

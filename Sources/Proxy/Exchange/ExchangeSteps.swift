@@ -1,0 +1,182 @@
+import Glibc
+
+/// The stages of a request, in the order in which it passes them.
+///
+/// What is before `admit` (accept, parse) belongs to the client connection, because there is no exchange yet.
+enum Step: UInt8 {
+    /// May this request be served at all?
+    case admit
+    /// Which backends can serve it?
+    case route
+    /// What changes on its way to them?
+    case rewrite
+    /// Which of them serves it; waits where none is free.
+    case selectBackend
+    /// Head into the backend connection's queue; the body follows by `RequestBody`.
+    case sendRequest
+    /// The answer's head is due.
+    case receiveHead
+    /// What changes on its way to the client?
+    case editResponse
+    /// The answer's body is moved by `ResponseBody` or `SpliceRelay`.
+    case deliver
+    /// One line in the access log.
+    case log
+    case release
+}
+
+/// What a step says to the walk.
+enum StepResult {
+    case next(Step)
+    /// The exchange waits; who wakes it walks on from the step given.
+    case park(Step)
+    /// The exchange is over or answered otherwise; the walk must not touch it again.
+    case done
+}
+
+extension Worker where Ring: ~Copyable {
+    /// THE list: walks an exchange from its step to the next place where it has to wait.
+    mutating func walk(_ exchange: UnsafeMutablePointer<Exchange>) {
+        while true {
+            let step = exchange.pointee.step
+            crashNote.note(step: step.rawValue)
+            let result: StepResult
+            switch step {
+            case .admit: result = admit(exchange)
+            case .route: result = route(exchange)
+            case .rewrite: result = rewrite(exchange)
+            case .selectBackend: result = selectBackend(exchange)
+            case .sendRequest: result = sendRequest(exchange)
+            case .receiveHead: result = receiveHead(exchange)
+            case .editResponse: result = editResponse(exchange)
+            case .deliver: result = deliver(exchange)
+            case .log: result = log(exchange)
+            case .release: result = release(exchange)
+            }
+            switch result {
+            case .next(let following): exchange.pointee.step = following
+            case .park(let following):
+                exchange.pointee.step = following
+                return
+            case .done: return
+            }
+        }
+    }
+
+    /// Makes the exchange of a head that is whole; the block with its bytes becomes the exchange's.
+    mutating func begin(_ client: UnsafeMutablePointer<ClientConnection>, _ block: UnsafeMutablePointer<Block>) {
+        let made = Exchange(
+            slot: 0, client: client.pointee.timer.slot, server: client.pointee.server, headBlock: block, clock: clock)
+        guard let slot = exchanges.take(made) else {
+            blocks.giveBack(block)
+            refuse(client, 503, .outOfMemory)
+            return
+        }
+        let exchange = exchanges[slot]
+        exchange.initialize(
+            to: Exchange(
+                slot: slot, client: client.pointee.timer.slot, server: client.pointee.server, headBlock: block,
+                clock: clock))
+        exchange.pointee.head = requestHead
+        exchange.pointee.fieldCount = requestHead.fieldCount
+        memcpy(exchanges.tail(slot), scratchFields, requestHead.fieldCount &* MemoryLayout<FieldRange>.stride)
+        client.pointee.exchange = slot
+        client.pointee.requestCount &+= 1
+        exchange.pointee.requestNumber = client.pointee.requestCount
+        exchange.pointee.clientBytesReceivedBefore = client.pointee.bytesReceived
+        exchange.pointee.clientBytesSentBefore = client.pointee.bytesSent
+        requestsSeen &+= 1
+        exchange.pointee.sequence = requestsSeen
+        batchSize &+= 1
+        exchange.pointee.batchSize = batchSize
+        count(.requests)
+        count(.exchangesOpen)
+        if requestHead.keepAlive { exchange.pointee.flags.insert(.keepsClient) }
+        switch requestHead.framing {
+        case .none, .untilClose, .length(0):
+            exchange.pointee.flags.formUnion([.requestWhole])
+            client.pointee.state = .answering
+            client.pointee.waitingFor = .nothing
+            wheel.disarm(&client.pointee.timer)
+        case .length(let length):
+            exchange.pointee.requestRemaining = length
+            client.pointee.state = .body
+            startWaitingForClient(client)
+            waitForBody(client)
+        case .chunked:
+            client.pointee.state = .body
+            startWaitingForClient(client)
+            waitForBody(client)
+        }
+        if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { debugTrap() }
+        walk(exchange)
+    }
+
+    /// A setting for tests of the supervisor: dies as a bug would.
+    private func debugTrap() { preconditionFailure("trapped by the setting debug-trap-at-request") }
+
+    /// Fields of the request's head.
+    @inline(__always)
+    func fields(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<FieldRange> {
+        exchanges.tail(exchange.pointee.slot).assumingMemoryBound(to: FieldRange.self)
+    }
+
+    /// A value of the request's head: valid while the exchange lives.
+    @inline(__always)
+    func slice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(
+            start: exchange.pointee.headBlock.begin.assumingMemoryBound(to: UInt8.self) + start, count: length)
+    }
+
+    func slice(_ exchange: UnsafeMutablePointer<Exchange>, valueOf field: FieldRange) -> UnsafeBufferPointer<UInt8> {
+        slice(exchange, Int(field.valueStart), Int(field.valueLength))
+    }
+
+    // MARK: - The first steps
+
+    private mutating func admit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        let server = servers + Int(exchange.pointee.server)
+        switch exchange.pointee.head.method {
+        case .connect:
+            answer(exchange, 405, .methodRefused)
+            return .done
+        case .trace where !server.pointee.allowsTrace:
+            answer(exchange, 405, .methodRefused)
+            return .done
+        default: break
+        }
+        if exchange.pointee.requestRemaining > server.pointee.bodyBytesMax {
+            answer(exchange, 413, .bodyTooLarge)
+            return .done
+        }
+        let most = server.pointee.requestsPerConnectionMax
+        if isDraining || most > 0 && exchange.pointee.requestNumber >= most {
+            exchange.pointee.flags.remove(.keepsClient)
+        }
+        return .next(.route)
+    }
+
+    private mutating func route(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        // One group of backends a server: all requests go there.
+        .next(.rewrite)
+    }
+
+    /// Takes out what we say ourselves toward the backend; it is written anew by `sendRequest`.
+    private mutating func rewrite(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        let server = servers + Int(exchange.pointee.server)
+        let replacesFor = server.pointee.forwardedFor == .rproxy || server.pointee.forwardedFor == .replace
+        let fields = fields(exchange)
+        var at = 0
+        while at < exchange.pointee.fieldCount {
+            switch fields[at].name {
+            case .xForwardedFor where replacesFor || server.pointee.forwardedFor == .append:
+                fields[at].flags.insert(.dropped)
+            case .xForwardedProto where server.pointee.forwardsProto: fields[at].flags.insert(.dropped)
+            case .xForwardedHost where server.pointee.forwardsHost: fields[at].flags.insert(.dropped)
+            default: break
+            }
+            at &+= 1
+        }
+        return .next(.selectBackend)
+    }
+}

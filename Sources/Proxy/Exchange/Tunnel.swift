@@ -1,0 +1,105 @@
+import Glibc
+
+/// After 101: bytes go both ways as they are, under both watermarks, until both sides have ended.
+extension Worker where Ring: ~Copyable {
+    mutating func startTunnel(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ connection: UnsafeMutablePointer<BackendConnection>
+    ) {
+        count(.tunnels)
+        let client = clients[exchange.pointee.client]
+        exchange.pointee.flags.insert(.tunnel)
+        connection.pointee.phase = .tunnel
+        connection.pointee.flags.formUnion([.full, .doomed])
+        wheel.disarm(&connection.pointee.timer)
+        client.pointee.state = .tunnel
+        client.pointee.waitingFor = .tunnelIdle
+        touchTunnel(client)
+        if !client.pointee.input.isEmpty { useInput(client) }
+    }
+
+    @inline(__always)
+    private mutating func touchTunnel(_ client: UnsafeMutablePointer<ClientConnection>) {
+        setClientTimer(client, servers[Int(client.pointee.server)].tunnelIdleNanoseconds)
+    }
+
+    /// Bytes from the client; 0 = the backend is too far behind.
+    mutating func takeTunnelBytes(
+        _ client: UnsafeMutablePointer<ClientConnection>, _ bytes: UnsafeRawPointer, _ length: Int
+    ) -> Int {
+        let exchange = exchanges[client.pointee.exchange]
+        guard exchange.pointee.connection != noSlot else { return length }
+        let connection = connections[exchange.pointee.connection]
+        let limits = backends[UInt32(connection.pointee.backend)].pointee.limits
+        guard connection.pointee.output.count < limits.highBytes else { return 0 }
+        touchTunnel(client)
+        guard connection.pointee.output.append(bytes, length, from: &blocks) else {
+            abort(client, .outOfMemory)
+            return length
+        }
+        exchange.pointee.requestBodyBytes &+= UInt64(length)
+        exchange.pointee.backendBytesSent &+= UInt64(length)
+        count(.copiedBytes, length)
+        markDirty(connection)
+        if connection.pointee.output.count >= limits.highBytes { pauseReceiving(client) }
+        return length
+    }
+
+    /// Bytes from the backend.
+    mutating func takeTunnelBytes(
+        _ connection: UnsafeMutablePointer<BackendConnection>, _ exchange: UnsafeMutablePointer<Exchange>,
+        _ bytes: UnsafeRawPointer, _ length: Int
+    ) -> Int {
+        touchTunnel(clients[exchange.pointee.client])
+        return deliver(exchange, bytes, length) ? length : 0
+    }
+
+    /// The client has closed its side: the backend learns it after the last byte.
+    mutating func onTunnelEnd(_ client: UnsafeMutablePointer<ClientConnection>) {
+        let exchange = exchanges[client.pointee.exchange]
+        guard exchange.pointee.connection != noSlot else { return }
+        let connection = connections[exchange.pointee.connection]
+        connection.pointee.flags.insert(.endAfterSend)
+        onTunnelDrained(connection)
+    }
+
+    /// The backend has closed its side: the client learns it after the last byte.
+    mutating func onTunnelEnd(
+        _ connection: UnsafeMutablePointer<BackendConnection>, _ exchange: UnsafeMutablePointer<Exchange>
+    ) {
+        let client = clients[exchange.pointee.client]
+        client.pointee.flags.insert(.endAfterSend)
+        onTunnelDrained(client)
+    }
+
+    mutating func onTunnelDrained(_ connection: UnsafeMutablePointer<BackendConnection>) {
+        guard connection.pointee.flags.contains(.endAfterSend), connection.pointee.output.isEmpty,
+            connection.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed])
+        else { return }
+        connection.pointee.flags.insert(.sendSideClosed)
+        ring.startShutdownSend(connection.pointee.fd)
+        endTunnelIfDone(exchanges[connection.pointee.exchanges.first])
+    }
+
+    mutating func onTunnelDrained(_ client: UnsafeMutablePointer<ClientConnection>) {
+        guard client.pointee.flags.contains(.endAfterSend), client.pointee.output.isEmpty,
+            client.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed])
+        else { return }
+        client.pointee.flags.insert(.sendSideClosed)
+        ring.startShutdownSend(client.pointee.fd)
+        endTunnelIfDone(exchanges[client.pointee.exchange])
+    }
+
+    /// Both directions have ended and all bytes are through.
+    private mutating func endTunnelIfDone(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let client = clients[exchange.pointee.client]
+        let connection = connections[exchange.pointee.connection]
+        guard client.pointee.flags.contains(.sendSideClosed), connection.pointee.flags.contains(.sendSideClosed) else {
+            return
+        }
+        countAnswer(exchange.pointee.status)
+        detach(exchange)
+        exchange.pointee.step = .log
+        walk(exchange)
+        close(client)
+    }
+}

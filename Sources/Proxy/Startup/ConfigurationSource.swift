@@ -1,0 +1,105 @@
+import Glibc
+
+/// Where the settings of a run come from, with all texts, so that another process can read them again without rights.
+enum ConfigurationSource: Sendable, Equatable {
+    /// A file, and the text of every file that was read for it.
+    case file(path: String, texts: [SourceText])
+    /// The quick reverse proxy of the command line.
+    case quick(listen: [String], to: [String])
+
+    struct SourceText: Sendable, Equatable {
+        var path: String
+        var bytes: [UInt8]
+    }
+
+    /// Reads the settings; every text that is read from the disk is kept, so that `self` can be read again anywhere.
+    mutating func loadRecording() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
+        guard case .file(let path, _) = self else { return load() }
+        let recorder = Recorder()
+        let loaded = loadConfiguration(path: path, environment: currentEnvironment()) { path throws(ReadFailure) in
+            let bytes = try readConfigurationFile(path)
+            recorder.texts.append(SourceText(path: path, bytes: bytes))
+            return bytes
+        }
+        self = .file(path: path, texts: recorder.texts)
+        return loaded
+    }
+
+    /// Reads the settings from the kept texts alone.
+    func load() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
+        switch self {
+        case .quick(let listen, let to): GlobalSettings.quick(listen: listen, to: to)
+        case .file(let path, let texts):
+            loadConfiguration(path: path, environment: currentEnvironment()) { path throws(ReadFailure) in
+                guard let known = texts.first(where: { $0.path == path }) else {
+                    throw ReadFailure(reason: "it was not read by the supervisor")
+                }
+                return known.bytes
+            }
+        }
+    }
+
+    private final class Recorder {
+        var texts: [SourceText] = []
+    }
+
+    func encode(into writer: inout HandoverWriter) {
+        switch self {
+        case .file(let path, let texts):
+            writer.put(0)
+            writer.put(path)
+            writer.put(texts.map(\.path))
+            for text in texts { writer.put(text.bytes) }
+        case .quick(let listen, let to):
+            writer.put(1)
+            writer.put(listen)
+            writer.put(to)
+        }
+    }
+
+    init?(from reader: inout HandoverReader) {
+        switch reader.number() {
+        case 0:
+            guard let path = reader.text(), let paths = reader.texts() else { return nil }
+            var texts: [SourceText] = []
+            for path in paths {
+                guard let bytes = reader.block() else { return nil }
+                texts.append(SourceText(path: path, bytes: bytes))
+            }
+            self = .file(path: path, texts: texts)
+        case 1:
+            guard let listen = reader.texts(), let to = reader.texts() else { return nil }
+            self = .quick(listen: listen, to: to)
+        default:
+            return nil
+        }
+    }
+}
+
+/// The whole of a file as text; nil when it cannot be read, with errno telling why.
+func readTextFile(_ path: String) -> String? {
+    readBytes(path).map { String(decoding: $0, as: UTF8.self) }
+}
+
+/// The whole of a file; files of /proc and /sys too, which have no size.
+func readBytes(_ path: String) -> [UInt8]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    return readToEnd(descriptor)
+}
+
+func readToEnd(_ descriptor: Int32) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 64 * 1024)
+    while true {
+        let count = read(descriptor, &chunk, chunk.count)
+        if count > 0 {
+            bytes.append(contentsOf: chunk[..<count])
+        } else if count == 0 {
+            return bytes
+        } else if errno != EINTR {
+            return nil
+        }
+    }
+}

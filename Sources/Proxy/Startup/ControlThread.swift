@@ -1,0 +1,170 @@
+import CUring
+import Glibc
+
+/// The main thread of the server process: starts the workers, then waits for the supervisor, the admin socket and time.
+final class ControlThread {
+    private let channel: ControlChannel
+    private let settings: GlobalSettings
+    private let handover: Handover
+    private var workers: [WorkerHandle] = []
+    private let names: NameWatch
+    private var admin: AdminServer?
+    private var idleTrim = IdleTrim()
+    private var nextLookAt = 0
+    private var hasSupervisor = true
+    private var pendingLogs: [Int32] = []
+    private let startedAt = monotonicMilliseconds()
+    /// When the process ends whether or not the workers have ended; nil while it serves.
+    private var endsAt: Int?
+    private static let pollWhileEndingMilliseconds: Int32 = 10
+    private static let graceMilliseconds = 1_000
+    private static let lookEveryMilliseconds = 1_000
+
+    init(_ handover: Handover, channel: ControlChannel) throws(LaunchFailure) {
+        self.handover = handover
+        self.channel = channel
+        if let notes = CrashNotes.map(handover.crashNotes) {
+            CrashNotes.install(notes, control: channel.descriptor, word: ControlMessage.crashedByte)
+        }
+        close(handover.crashNotes)
+        guard let settings = handover.assignment.source.load().settings else {
+            throw LaunchFailure("the configuration reads differently in the server process")
+        }
+        self.settings = settings
+        names = try NameWatch(settings)
+        try becomeServant()
+        if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
+        Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
+        names.resolveAll(stops: { channel.hasNews })
+        try startWorkers(addresses: names.table())
+        if let listener = handover.admin {
+            admin = AdminServer(listener: listener) { [unowned self] in answer($0) }
+        }
+    }
+
+    /// Serves until told to stop; the exit code.
+    func run() -> Int32 {
+        channel.send(.ready)
+        while true {
+            if let code = turn() { return code }
+        }
+    }
+
+    private func turn() -> Int32? {
+        // poll leaves out a negative descriptor, and then reports nothing for it.
+        var waiting = [pollfd(fd: hasSupervisor ? channel.descriptor : -1, events: Int16(POLLIN), revents: 0)]
+        let guests = admin?.interests ?? []
+        waiting += guests
+        waiting += names.interests
+        _ = poll(&waiting, nfds_t(waiting.count), pollTimeout())
+        if waiting[0].revents != 0 { onSupervisor() }
+        let now = monotonicMilliseconds()
+        admin?.handle(waiting[1..<1 + guests.count], now: now)
+        if let table = names.handle(waiting[(1 + guests.count)...]) {
+            for worker in workers { worker.publish(table) }
+        }
+        for notice in names.takeNotices() { channel.send(.notice(notice)) }
+        guard let endsAt else { return look(now) }
+        if workers.allSatisfy(\.hasEnded) {
+            for worker in workers { worker.join() }
+            return 0
+        }
+        return now >= endsAt ? 0 : nil
+    }
+
+    /// What wants a look now and then: workers that ended unasked, and memory that a load left behind.
+    private func look(_ now: Int) -> Int32? {
+        guard now >= nextLookAt else { return nil }
+        nextLookAt = now + Self.lookEveryMilliseconds
+        if let ended = workers.first(where: \.hasEnded) {
+            channel.send(.failed("worker \(ended.index) ended unasked; the server process ends with it"))
+            return 1
+        }
+        if idleTrim.observe(activity: workers.reduce(0) { $0 &+ $1.counters[WorkerCounter.requests] }, at: now) {
+            Allocator.live.trim()
+        }
+        return nil
+    }
+
+    private func pollTimeout() -> Int32 {
+        if endsAt != nil { return Self.pollWhileEndingMilliseconds }
+        let now = monotonicMilliseconds()
+        let deadline = min(admin?.nextDeadline ?? Int.max, nextLookAt)
+        return Int32(clamping: max(0, min(deadline - now, names.timeoutMilliseconds ?? Int.max)))
+    }
+
+    private func answer(_ command: AdminCommand) -> String {
+        switch command {
+        case .stat: report.text
+        case .statJSON: report.json.printed() + "\n"
+        case .version: Versions.text
+        case .help: AdminCommand.helpText
+        }
+    }
+
+    private var report: StatReport {
+        StatReport(
+            workers, uptimeMilliseconds: monotonicMilliseconds() - startedAt, restarts: handover.assignment.restarts,
+            process: getpid())
+    }
+
+    private func onSupervisor() {
+        switch channel.receive() {
+        case .message(.drain(let deadline), _): drain(deadline)
+        case .message(.stopNow, _): stopNow()
+        case .message(.logs, let batch): onLogs(batch)
+        case .message(_, let descriptors): for descriptor in descriptors { close(descriptor) }
+        case .unreadable: break
+        case .closed:
+            // The supervisor is gone: nobody else would end this process.
+            hasSupervisor = false
+            if endsAt == nil { drain(settings.drainDeadlineMilliseconds) }
+        }
+    }
+
+    private func drain(_ deadline: Int) {
+        for worker in workers { worker.drain(deadlineMilliseconds: deadline) }
+        endsAt = monotonicMilliseconds() + deadline + Self.graceMilliseconds
+    }
+
+    private func stopNow() {
+        for worker in workers { worker.stopNow() }
+        endsAt = monotonicMilliseconds() + Self.graceMilliseconds
+    }
+
+    private func onLogs(_ batch: [Int32]) {
+        pendingLogs += batch
+        guard pendingLogs.count >= handover.logs.count else { return }
+        for worker in workers { worker.replaceLogDescriptors(pendingLogs.map(cprocess_duplicate)) }
+        for descriptor in pendingLogs { close(descriptor) }
+        pendingLogs = []
+    }
+
+    private func startWorkers(addresses: AddressTable) throws(LaunchFailure) {
+        let assignment = handover.assignment
+        for index in 0..<assignment.workers {
+            var listeners: [WorkerListener] = []
+            for (listener, descriptor) in zip(assignment.listeners, handover.listeners) where listener.worker == index {
+                listeners.append(WorkerListener(fd: descriptor, server: listener.server))
+            }
+            let start = WorkerStart(
+                index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
+                settings: settings, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses)
+            do {
+                workers.append(try startWorker(start))
+            } catch {
+                throw LaunchFailure(error.sentence)
+            }
+        }
+        for descriptor in handover.logs { close(descriptor) }
+    }
+
+    /// Gives up the supervisor's rights for good, before the first ring is made and the first byte is read.
+    private func becomeServant() throws(LaunchFailure) {
+        guard let rights = handover.assignment.rights else { return }
+        let result = cprocess_drop_rights(uid_t(rights.user), gid_t(rights.group))
+        guard result == 0 else {
+            throw LaunchFailure("cannot become user \(rights.user), group \(rights.group): \(errorText(result))")
+        }
+    }
+}

@@ -1,4 +1,0 @@
-import Testing
-@testable import Proxy
-
-@Suite("placeholder") struct PlaceholderHTTP { @Test func builds() {} }

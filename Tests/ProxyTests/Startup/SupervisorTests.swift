@@ -1,0 +1,190 @@
+import Glibc
+import Testing
+
+/// Nobody listens on the discard port: requests are answered by Weir itself.
+private let quick = ["--listen", "127.0.0.1:0", "--to", "127.0.0.1:9"]
+
+private func configuration(_ global: String = "", server: String = "") -> String {
+    """
+    workers = 2
+    \(global)
+    server {
+        addr = 127.0.0.1
+        port = 0
+        \(server)
+        downstream nobody {
+            addr = 127.0.0.1
+            port = 9
+        }
+    }
+    """
+}
+
+@Suite("Supervisor and server process", .serialized)
+struct SupervisorTests {
+    @Test("a run says where it listens, answers, and ends with 0 at SIGTERM and SIGINT", arguments: [SIGTERM, SIGINT])
+    func runsAndStops(signal: Int32) throws {
+        let (weir, port) = try RunningWeir.serving(["run"] + quick)
+        #expect(weir.readyLines == ["127.0.0.1:\(port)"])
+        #expect(TestConnection.status(port: port).hasPrefix("HTTP/1.1 5"))
+        weir.signal(signal)
+        #expect(try weir.end() == 0)
+        #expect(TestConnection(port: port) == nil)
+    }
+
+    @Test("the quick proxy needs no sub-command")
+    func quickWithoutSubcommand() throws {
+        let (weir, port) = try RunningWeir.serving(quick)
+        #expect(!TestConnection.status(port: port).isEmpty)
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+    }
+
+    @Test("the ready line also goes to --ready-fd")
+    func readyDescriptor() throws {
+        let folder = try Folder()
+        let ready = "\(folder.path)/ready"
+        let weir = try RunningWeir(
+            ["run", "--ready-fd", "9"] + quick, wrapper: ["sh", "-c", "exec \"$0\" \"$@\" 9>\(ready)"])
+        let port = try #require(try weir.readyPorts().first)
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+        #expect(RunningWeir.text(ready) == "weir: listening on 127.0.0.1:\(port)\n")
+    }
+
+    @Test("one Ctrl-C that reaches both processes is one stop")
+    func signalToBothProcesses() throws {
+        let (weir, _) = try RunningWeir.serving(["run"] + quick)
+        let server = try #require(weir.server)
+        kill(server, SIGINT)
+        weir.signal(SIGINT)
+        #expect(try weir.end() == 0)
+        #expect(!weir.standardError.contains("died"))
+        #expect(!weir.standardError.contains("ending at once"))
+    }
+
+    @Test("a second signal ends at once, whatever the deadline")
+    func secondSignal() throws {
+        let folder = try Folder()
+        let file = try folder.write("weir.conf", configuration("drain-timeout = \"600s\""))
+        let (weir, port) = try RunningWeir.serving(["run", file])
+        // A request that never ends keeps the drain waiting.
+        let connection = try #require(TestConnection(port: port))
+        connection.send("POST / HTTP/1.1\r\nHost: weir.test\r\nContent-Length: 100\r\n\r\n")
+        weir.signal(SIGTERM)
+        try weir.waitForError("stopping:")
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+    }
+
+    @Test("a server process that is killed is replaced, and the port never closes")
+    func restartAfterKill() throws {
+        let (weir, port) = try RunningWeir.serving(["run"] + quick)
+        let first = try #require(weir.server)
+        let began = RunningWeir.now()
+        kill(first, SIGKILL)
+        // Sent at once: it waits in the queue that the supervisor keeps.
+        let status = TestConnection.status(port: port)
+        let took = RunningWeir.now() - began
+        #expect(status.hasPrefix("HTTP/1.1 5"), "after \(took) ms")
+        try weir.waitForError("serving again")
+        #expect(weir.standardError.contains("the server process \(first) died of SIGKILL"))
+        #expect(weir.server != first)
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+    }
+
+    @Test("after five deaths in a row the next start waits, and says so")
+    func backOff() throws {
+        let (weir, _) = try RunningWeir.serving(["run"] + quick)
+        var killed: Set<pid_t> = []
+        for _ in 0..<6 {
+            try weir.wait("server process") { weir in weir.standardError.count(of: "serving again") == killed.count }
+            let server = try #require(weir.server)
+            #expect(killed.insert(server).inserted)
+            kill(server, SIGKILL)
+        }
+        try weir.waitForError("died 6 times in a row; the next start is in 1 s")
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+    }
+
+    @Test("a trap is answered within 300 ms, and its note names worker, step and line")
+    func trap() throws {
+        let folder = try Folder()
+        let file = try folder.write("weir.conf", configuration("debug-trap-at-request = 1"))
+        let (weir, port) = try RunningWeir.serving(["run", file])
+        #expect(TestConnection.status(port: port).isEmpty)
+        try weir.waitForError("serving again")
+        let report = try #require(weir.standardError.split(separator: "\n").first { $0.contains(" died of ") })
+        #expect(report.contains("died of SIG"))
+        #expect(report.contains(" in worker "))
+        #expect(report.contains(" at step "))
+        #expect(report.contains(".swift:"))
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+    }
+
+    @Test("a server whose supervisor is killed ends by itself")
+    func supervisorKilled() throws {
+        let (weir, port) = try RunningWeir.serving(["run"] + quick)
+        let server = try #require(weir.server)
+        weir.signal(SIGKILL)
+        // Both streams end only when the server, which inherited them, has ended too.
+        #expect(try weir.end() == -SIGKILL)
+        try eventually("the server process is gone") {
+            kill(server, 0) < 0 || RunningWeir.text("/proc/\(server)/stat").contains(") Z")
+        }
+        #expect(TestConnection(port: port) == nil)
+    }
+
+    @Test("SIGUSR1 goes on in new log files")
+    func reopensLogs() throws {
+        let folder = try Folder()
+        let log = "\(folder.path)/access.log"
+        let file = try folder.write(
+            "weir.conf",
+            configuration(server: "logging { request { enabled = true  output = \"file:\(log)\" } }"))
+        let (weir, port) = try RunningWeir.serving(["run", file])
+        _ = TestConnection.status(port: port)
+        rename(log, log + ".1")
+        weir.signal(SIGUSR1)
+        try weir.waitForError("log files reopened")
+        #expect(access(log, F_OK) == 0)
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+        unlink(log + ".1")
+    }
+
+    @Test("the server process has only what it needs: no file of the configuration, no other descriptor")
+    func descriptors() throws {
+        let (weir, _) = try RunningWeir.serving(["run"] + quick)
+        let server = try #require(weir.server)
+        #expect(RunningWeir.text("/proc/\(server)/cmdline") == "weir\0server-process\0")
+        let open = RunningWeir.targets(of: server)
+        #expect(open[3]?.hasPrefix("socket:") == true)
+        #expect(!open.values.contains { $0.hasSuffix(".conf") })
+        #expect(!open.values.contains { $0.contains("signalfd") })
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+    }
+
+    @Test("the server process alone is of no use")
+    func serverWithoutSupervisor() throws {
+        let result = try RunningWeir.result(["server-process"])
+        #expect(result.code == 2)
+        #expect(result.errors.contains("use 'weir run'"))
+    }
+}
+
+extension String {
+    func count(of text: String) -> Int {
+        var count = 0
+        var rest = self[...]
+        while let found = rest.firstRange(of: text) {
+            count += 1
+            rest = rest[found.upperBound...]
+        }
+        return count
+    }
+}
