@@ -1,3 +1,4 @@
+import CUring
 import Glibc
 
 /// The standing pool of a backend: connections opened on demand, kept while idle, watched for their end.

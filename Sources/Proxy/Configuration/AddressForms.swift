@@ -1,3 +1,4 @@
+import CUring
 import Glibc
 
 /// Whether a text is an IPv4 or IPv6 literal (without brackets).

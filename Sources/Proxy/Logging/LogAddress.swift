@@ -1,3 +1,4 @@
+import CUring
 import Glibc
 
 /// Writes an address as text, without its port and without allocation; at most 39 bytes.

@@ -1,3 +1,4 @@
+import CUring
 import Glibc
 
 /// How lines must be cut into writes so that a reader finds each of them whole.

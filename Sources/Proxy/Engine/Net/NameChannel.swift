@@ -1,4 +1,5 @@
 import CCares
+import CUring
 import Glibc
 
 /// Owns one c-ares channel: questions go in, outcomes gather in `inbox`, its sockets are polled by the caller.
