@@ -41,11 +41,19 @@ public final class ScriptedBackend: TestBackend {
             let open = connections.filter { $0.descriptor >= 0 && !$0.isOver }
             let descriptors = open.map(\.descriptor) + (listener >= 0 ? [listener] : [])
             let places = try SocketCalls.ready(descriptors, for: POLLIN, until: deadline)
-            guard !places.isEmpty else { throw ScenarioFailure("no bytes came to \(address) on \(connections.count) connections") }
+            guard !places.isEmpty else { throw ScenarioFailure("no request came to \(address) on \(connections.count) connections\(history)") }
             for place in places {
                 if place < open.count { _ = try open[place].fill(until: deadline) } else { _ = try acceptIfAny(until: deadline) }
             }
         }
+    }
+
+    /// What was received on each connection, for a report; long histories from their end.
+    private var history: String {
+        connections.map { connection in
+            let lines = connection.received.text.split(separator: "\r\n").filter { $0.contains(" HTTP/1.") }.suffix(5).joined(separator: ", ")
+            return "\n  \(connection.number)\(connection.isOver ? " (ended)" : ""): \(lines)"
+        }.joined()
     }
 
     /// The next request, on whichever connection it comes, with its whole body.

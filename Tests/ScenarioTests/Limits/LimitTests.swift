@@ -50,7 +50,7 @@ struct LimitTests {
     @Test("after a crowd has left, descriptors are what they were")
     func descriptorsComeBack() throws {
         let backend = try HandlerBackend.named("one")
-        try withProxy(to: backend, downstream: [.connectionsMax(64)], connections: 1) { proxy in
+        try withProxy(to: backend, downstream: [.connectionsMax(64), .idleTimeout(200)], connections: 1) { proxy in
             let server = try proxy.serverProcess()
             func open() -> Int { FolderContent.names("/proc/\(server)/fd").count }
             #expect(try proxy.connect().get("/").status == 200)

@@ -100,13 +100,13 @@ struct BackendTimeoutTests {
         }
     }
 
-    @Test("a connect that gets no answer is given up after its time")
+    @Test("a connect that gets no answer is given up after its time, and the request when it has waited long enough")
     func connect() throws {
         // A full accept queue drops further connects in silence.
         let backend = try ScriptedBackend(backlog: 0)
         let filler = try ScriptedClient(to: backend.address)
         defer { filler.close() }
-        try withProxy(to: backend, downstream: [.connectTimeout(setting)]) { proxy in
+        try withProxy(to: backend, server: [.pendingTimeout(1_000)], downstream: [.connectTimeout(setting)]) { proxy in
             let client = try proxy.connect()
             let (status, time) = try timed { try client.get("/").status }
             #expect([502, 503, 504].contains(status))
