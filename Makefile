@@ -59,12 +59,12 @@ test-units: setup-tests
 test-scenarios: setup-tests
 	swift test --filter ScenarioTests
 
-# LeakSanitizer reports the test library itself.
+# LeakSanitizer reports the test library itself, and AddressSanitizer the backtracer that reads the stack of a crash.
 test-asan: setup-tests
-	ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build/asan --filter '$(units)|ScenarioTests'
+	ASAN_OPTIONS=detect_leaks=0 SWIFT_BACKTRACE=enable=no swift test --sanitize=address --scratch-path .build/asan --filter '$(units)|ScenarioTests'
 
 test-tsan: setup-tests
-	swift test --sanitize=thread --scratch-path .build/tsan --filter '$(units)|ScenarioTests'
+	SWIFT_BACKTRACE=enable=no swift test --sanitize=thread --scratch-path .build/tsan --filter '$(units)|ScenarioTests'
 
 # Both allocators are shipped, so both are tested: this one as the release that links no jemalloc.
 test-glibc: setup-tests

@@ -36,7 +36,8 @@ struct HeadLimitTests {
         let longer = start + String(repeating: "v", count: 121 - start.utf8.count - 4) + "\r\n\r\n"
         #expect(ParsedRequest(longer, limits: limits).parse == .failed(.headTooLarge))
         #expect(ParsedRequest(String(longer.prefix(100)), limits: limits).parse == .incomplete)
-        #expect(ParsedRequest(start + String(repeating: "v", count: 200), limits: limits).parse == .failed(.headTooLarge))
+        #expect(
+            ParsedRequest(start + String(repeating: "v", count: 200), limits: limits).parse == .failed(.headTooLarge))
         #expect(ParseFailure.headTooLarge.status == 431)
     }
 
@@ -112,7 +113,8 @@ struct HeadEndTests {
         let text = Array("GET /\(String(repeating: "a", count: 3_000)) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
         var arrival = HeadArrival()
         var looks: [Int] = []
-        for count in 1...text.count where arrival.isWorthParsing(text.span.extracting(0..<count), limits: HeadLimits()) {
+        for count in 1...text.count where arrival.isWorthParsing(text.span.extracting(0..<count), limits: HeadLimits())
+        {
             looks.append(count)
         }
         #expect(looks.first == 1 && looks.last == text.count && looks.count <= 14)

@@ -44,7 +44,7 @@ struct BackendConnection: BitwiseCopyable {
     var exchanges = ExchangeList()
     /// The answer's head that has come in part, in one piece.
     var headBlock: UnsafeMutablePointer<Block>?
-    var headScanned = 0
+    var headArrival = HeadArrival()
     var remaining: UInt64 = 0
     var decoder = ChunkedDecoder()
     var trailers: UnsafeMutablePointer<Block>?

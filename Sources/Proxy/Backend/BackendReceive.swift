@@ -145,7 +145,7 @@ extension Worker where Ring: ~Copyable {
                 memcpy(block.bytes, bytes, length)
                 block.pointee.end = Int32(truncatingIfNeeded: length)
                 connection.pointee.headBlock = block
-                connection.pointee.headScanned = 0
+                connection.pointee.headArrival = HeadArrival()
                 return length
             case .failed:
                 count(.parseFailures)
@@ -203,10 +203,7 @@ extension Worker where Ring: ~Copyable {
     ) -> HeadParse {
         let span = UnsafeBufferPointer(start: bytes.assumingMemoryBound(to: UInt8.self), count: length).span
         let limits = backends[UInt32(connection.pointee.backend)].pointee.limits.head
-        if connection.pointee.headBlock != nil,
-            findHeadEnd(span, resumeAt: &connection.pointee.headScanned) == nil, length < limits.lineBytesMax,
-            length < limits.headBytesMax
-        {
+        if connection.pointee.headBlock != nil, !connection.pointee.headArrival.isWorthParsing(span, limits: limits) {
             return .incomplete
         }
         var fields = UnsafeMutableBufferPointer(start: scratchFields, count: Self.scratchFieldsMax).mutableSpan

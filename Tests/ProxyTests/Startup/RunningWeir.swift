@@ -38,7 +38,7 @@ final class RunningWeir {
         // A test run that is killed takes what it started along.
         let command = ["setpriv", "--pdeathsig", "KILL"] + wrapper + [Self.built("weir")] + words
         var child = pid_t()
-        let kept: [String] = ["PATH", "HOME", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "TSAN_OPTIONS"]
+        let kept: [String] = ["PATH", "HOME", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "TSAN_OPTIONS", "SWIFT_BACKTRACE"]
         let inherited: [String] = kept.compactMap { (name: String) -> String? in
             getenv(name).map { "\(name)=\(String(cString: $0))" }
         }
