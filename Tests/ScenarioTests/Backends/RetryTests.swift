@@ -18,7 +18,9 @@ struct RetryTests {
             byReset ? connection.reset() : connection.close()
             let client = try proxy.connect()
             try client.sendRequest("/next", method: method, body: method == "POST" ? Bytes("x") : nil)
-            let (request, second) = try backend.receiveRequest()
+            guard let (request, second) = try? backend.receiveRequest() else {
+                throw ScenarioFailure("no second connection; the client got: \(try client.receiveWhatComes(within: .milliseconds(10)).readable)")
+            }
             #expect(request.target == "/next")
             #expect(second.number == 2)
             try second.respond(body: "ok")
