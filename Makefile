@@ -6,6 +6,7 @@
 #   make fuzz       the fuzzers for as long as you like (SECONDS_EACH=600)
 
 .DEFAULT_GOAL := build
+.NOTPARALLEL:
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -30,7 +31,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: setup setup-tests toolchain build run test soak fuzz \
+.PHONY: setup setup-tests toolchain build run test soak fuzz lint format \
 	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-glibc
 
 toolchain:
@@ -48,23 +49,41 @@ build: setup
 run: build
 	.build/release/weir demo
 
-# The steps of `make test`; each can be run alone.
-test: test-fuzz test-disassembly test-allocations test-glibc test-asan test-tsan test-units test-scenarios
+# Everything that proves it. Each step is a target of its own and can be run alone; all run even when one fails.
+test: setup-tests
+	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-scenarios \
+		test-asan test-tsan test-glibc test-fuzz
 
 units := EngineTests|HTTPTests|ProxyTests|TidyTests
+
+lint: toolchain
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests Tools
+
+# Does what lint asks for.
+format: toolchain
+	swift format --in-place --recursive --parallel Package.swift Sources Tests Tools
 
 test-units: setup-tests
 	swift test --filter '$(units)'
 
-test-scenarios: setup-tests
-	swift test --filter ScenarioTests
+# Against the binary that is shipped.
+test-scenarios: setup-tests build
+	WEIR_BINARY=$(CURDIR)/.build/release/weir swift test --filter ScenarioTests
 
-# LeakSanitizer reports the test library itself.
+# Under the sanitizers the scenarios drive a binary that carries the same sanitizer; each has one build for all its tests.
+# Tidy tests look at files, and processes at the machine: once is enough for them. LeakSanitizer would report the test
+# library itself, AddressSanitizer the backtracer that reads the stack of a crash.
+sanitized := EngineTests|HTTPTests|ProxyTests
+
 test-asan: setup-tests
-	ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build/asan --filter '$(units)|ScenarioTests'
+	swift build --build-tests --sanitize=address --scratch-path .build/asan
+	ASAN_OPTIONS=detect_leaks=0 SWIFT_BACKTRACE=enable=no WEIR_BINARY=$(CURDIR)/.build/asan/debug/weir \
+		swift test --skip-build --sanitize=address --scratch-path .build/asan --filter '$(sanitized)|ScenarioTests'
 
 test-tsan: setup-tests
-	swift test --sanitize=thread --scratch-path .build/tsan --filter '$(units)|ScenarioTests'
+	swift build --build-tests --sanitize=thread --scratch-path .build/tsan
+	SWIFT_BACKTRACE=enable=no WEIR_BINARY=$(CURDIR)/.build/tsan/debug/weir \
+		swift test --skip-build --sanitize=thread --scratch-path .build/tsan --filter '$(sanitized)|ScenarioTests'
 
 # Both allocators are shipped, so both are tested: this one as the release that links no jemalloc.
 test-glibc: setup-tests

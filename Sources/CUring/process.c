@@ -40,6 +40,8 @@ static _Noreturn void become(const char *path, char *const *arguments, char *con
     if (far > control_descriptor + 1)
         syscall(SYS_close_range, control_descriptor + 1, far - 1, 0);
     syscall(SYS_close_range, far + 1, UINT_MAX, 0);
+    setpgid(0, 0);
+    signal(SIGTTOU, SIG_IGN); /* outside the terminal's group its output would stop it, where the terminal is set to */
     for (unsigned i = 0; i < sizeof terminal_signals / sizeof *terminal_signals; i++)
         signal(terminal_signals[i], SIG_IGN);
     sigset_t none;
@@ -172,10 +174,14 @@ void cprocess_close_on_exec(int descriptor) { fcntl(descriptor, F_SETFD, FD_CLOE
 
 pid_t cprocess_reap(struct cprocess_ending *ending)
 {
-    int status = 0;
-    pid_t child = waitpid(-1, &status, WNOHANG);
-    if (child < 0) return errno == ECHILD ? 0 : -errno;
+    siginfo_t info = {.si_pid = 0};
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0) return errno == ECHILD ? 0 : -errno;
+    pid_t child = info.si_pid;
     if (child == 0) return 0;
+    /* Before its number is free for others: what it started (a backtracer that hangs) goes with it. */
+    kill(-child, SIGKILL);
+    int status = 0;
+    if (waitpid(child, &status, 0) < 0) return -errno;
     ending->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     ending->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     ending->core = WIFSIGNALED(status) && WCOREDUMP(status);

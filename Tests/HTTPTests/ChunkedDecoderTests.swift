@@ -32,24 +32,29 @@ struct ChunkedDecoderTests {
     @Test("the shortest body is empty")
     func empty() { #expect(DecodedBody("0\r\n\r\n").end == 5) }
 
-    @Test("an unfinished body neither ends nor fails", arguments: ["", "5", "5\r", "5\r\nab", "1\r\na\r", "0\r\n", "0\r\n\r"])
+    @Test(
+        "an unfinished body neither ends nor fails",
+        arguments: ["", "5", "5\r", "5\r\nab", "1\r\na\r", "0\r\n", "0\r\n\r"])
     func unfinished(text: String) {
         let body = DecodedBody(text)
         #expect(body.end == nil && body.failure == nil)
     }
 
-    @Test("what smuggling needs is refused", arguments: [
-        ("\r\n", ParseFailure.chunkSizeInvalid), (" 5\r\n", .chunkSizeInvalid), ("+5\r\n", .chunkSizeInvalid),
-        ("-1\r\n", .chunkSizeInvalid), ("0x5\r\n", .chunkSizeInvalid), ("5g\r\n", .chunkSizeInvalid),
-        (";a\r\n", .chunkSizeInvalid), ("5 5\r\n", .chunkSizeInvalid), ("5 \r\n", .chunkSizeInvalid),
-        ("5\n", .bareLineFeed), ("5 \n", .bareLineFeed), ("5;a\n", .bareLineFeed), ("5\rX", .bareCarriageReturn),
-        ("5;\rX", .bareCarriageReturn), ("5;\u{0}\r\n", .chunkExtensionInvalid), ("5,5\r\n", .chunkSizeInvalid),
-        ("1\r\naX", .chunkEndInvalid), ("1\r\na\n", .chunkEndInvalid), ("1\r\na\rX", .chunkEndInvalid),
-        ("1\r\nab\r\n", .chunkEndInvalid), ("1\r\na0\r\n", .chunkEndInvalid), ("0\r\n\rX", .bareCarriageReturn),
-        ("0\r\nA: b\n", .bareLineFeed), ("0\r\nA: b\rX", .bareCarriageReturn), ("0\r\nA: \u{0}\r\n", .fieldValueInvalid),
-        ("0\r\n\n", .bareLineFeed), ("8000000000000000\r\n", .chunkSizeOverflow),
-        ("FFFFFFFFFFFFFFFFF\r\n", .chunkSizeOverflow), ("10000000000000000\r\n", .chunkSizeOverflow),
-    ])
+    @Test(
+        "what smuggling needs is refused",
+        arguments: [
+            ("\r\n", ParseFailure.chunkSizeInvalid), (" 5\r\n", .chunkSizeInvalid), ("+5\r\n", .chunkSizeInvalid),
+            ("-1\r\n", .chunkSizeInvalid), ("0x5\r\n", .chunkSizeInvalid), ("5g\r\n", .chunkSizeInvalid),
+            (";a\r\n", .chunkSizeInvalid), ("5 5\r\n", .chunkSizeInvalid), ("5 \r\n", .chunkSizeInvalid),
+            ("5\n", .bareLineFeed), ("5 \n", .bareLineFeed), ("5;a\n", .bareLineFeed), ("5\rX", .bareCarriageReturn),
+            ("5;\rX", .bareCarriageReturn), ("5;\u{0}\r\n", .chunkExtensionInvalid), ("5,5\r\n", .chunkSizeInvalid),
+            ("1\r\naX", .chunkEndInvalid), ("1\r\na\n", .chunkEndInvalid), ("1\r\na\rX", .chunkEndInvalid),
+            ("1\r\nab\r\n", .chunkEndInvalid), ("1\r\na0\r\n", .chunkEndInvalid), ("0\r\n\rX", .bareCarriageReturn),
+            ("0\r\nA: b\n", .bareLineFeed), ("0\r\nA: b\rX", .bareCarriageReturn),
+            ("0\r\nA: \u{0}\r\n", .fieldValueInvalid),
+            ("0\r\n\n", .bareLineFeed), ("8000000000000000\r\n", .chunkSizeOverflow),
+            ("FFFFFFFFFFFFFFFFF\r\n", .chunkSizeOverflow), ("10000000000000000\r\n", .chunkSizeOverflow),
+        ])
     func refused(text: String, failure: ParseFailure) {
         let bytes = Array(text.utf8)
         #expect(DecodedBody(bytes).failure == failure)
@@ -156,11 +161,13 @@ struct TrailerTests {
     @Test("an empty section has no fields")
     func empty() { #expect(parse("").0 == .complete(count: 0)) }
 
-    @Test("odd lines and too many are refused", arguments: [
-        ("A : b\r\n", ParseFailure.spaceBeforeColon), ("A: b\r\n c\r\n", .foldedLine), (": b\r\n", .fieldNameEmpty),
-        ("A\r\n", .fieldNameInvalid), ("\r\n", .fieldNameInvalid), ("A: b", .bareCarriageReturn),
-        ("a:\r\nb:\r\nc:\r\n", .tooManyFields),
-    ])
+    @Test(
+        "odd lines and too many are refused",
+        arguments: [
+            ("A : b\r\n", ParseFailure.spaceBeforeColon), ("A: b\r\n c\r\n", .foldedLine), (": b\r\n", .fieldNameEmpty),
+            ("A\r\n", .fieldNameInvalid), ("\r\n", .fieldNameInvalid), ("A: b", .bareCarriageReturn),
+            ("a:\r\nb:\r\nc:\r\n", .tooManyFields),
+        ])
     func refused(text: String, failure: ParseFailure) { #expect(parse(text, fieldsMax: 2).0 == .failed(failure)) }
 
     @Test("no hop-by-hop field is allowed in a trailer section", arguments: HeaderName.allCases)

@@ -54,7 +54,9 @@ struct CorpusTests {
         for count in 0...message.bytes.count { #expect(message.failure(ofFirst: count) == nil) }
     }
 
-    @Test("what must be refused is refused, for the reason that its file names", arguments: try CorpusMessage.all(in: "reject"))
+    @Test(
+        "what must be refused is refused, for the reason that its file names",
+        arguments: try CorpusMessage.all(in: "reject"))
     func reject(message: CorpusMessage) throws {
         let failure = try #require(message.failure(ofFirst: message.bytes.count))
         #expect("\(failure.word)" == message.why.prefix { $0 != ":" })

@@ -13,8 +13,10 @@ private struct MessageBuilder {
         var text = ""
         for _ in 0..<Int.random(in: 0...8, using: &generator) {
             text += pick([
-                "Host: example.org", "Host: a:80", "Content-Length: 5", "Content-Length: 0", "Transfer-Encoding: chunked",
-                "Connection: close", "Connection: keep-alive, x-a", "X-A: b", "Upgrade: websocket", "Expect: 100-continue",
+                "Host: example.org", "Host: a:80", "Content-Length: 5", "Content-Length: 0",
+                "Transfer-Encoding: chunked",
+                "Connection: close", "Connection: keep-alive, x-a", "X-A: b", "Upgrade: websocket",
+                "Expect: 100-continue",
                 "TE: trailers", "Accept: */*", "X-Long: \(String(repeating: "v", count: 70))", "Cookie: a=b; c=d", "X:",
             ])
             text += chance(60) ? pick(["\n", "\r", "\r\r\n", " \r\n x\r\n", "\u{0}\r\n", " :\r\n"]) : "\r\n"
@@ -24,14 +26,18 @@ private struct MessageBuilder {
 
     mutating func request() -> [UInt8] {
         let empty = chance(6) ? String(repeating: "\r\n", count: Int.random(in: 1...5, using: &generator)) : ""
-        let line = pick(["GET", "POST", "OPTIONS", "CONNECT", "HEAD", "BREW"]) + (chance(40) ? "  " : " ")
-            + pick(["/", "/a/b?c=d", "*", "http://a:80/b", "example.org:80", "/\(String(repeating: "p", count: 40))", "/#"])
+        let line =
+            pick(["GET", "POST", "OPTIONS", "CONNECT", "HEAD", "BREW"]) + (chance(40) ? "  " : " ")
+            + pick([
+                "/", "/a/b?c=d", "*", "http://a:80/b", "example.org:80", "/\(String(repeating: "p", count: 40))", "/#",
+            ])
             + " " + pick(["HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/1.2"]) + (chance(40) ? "\n" : "\r\n")
         return Array((empty + line + fields() + "body").utf8)
     }
 
     mutating func response() -> [UInt8] {
-        let line = pick(["HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/3.0"]) + " "
+        let line =
+            pick(["HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/3.0"]) + " "
             + pick(["200 OK", "204", "304 Not Modified", "101 x", "100 Continue", "600 x", "20", "500 \t\u{e9}"])
             + (chance(40) ? "\n" : "\r\n")
         return Array((line + fields() + "body").utf8)
@@ -41,10 +47,14 @@ private struct MessageBuilder {
         var text = ""
         for _ in 0..<Int.random(in: 0...5, using: &generator) {
             let length = Int.random(in: 1...40, using: &generator)
-            text += String(length, radix: 16, uppercase: chance(2)) + pick(["", "", ";a=b", " ;\"x\"", ";", chance(20) ? " " : ""])
+            text +=
+                String(length, radix: 16, uppercase: chance(2))
+                + pick(["", "", ";a=b", " ;\"x\"", ";", chance(20) ? " " : ""])
             text += "\r\n" + String(repeating: "d", count: length) + (chance(40) ? "\n" : "\r\n")
         }
-        text += pick(["0", "0", "000", "g"]) + "\r\n" + pick(["", "", "X-A: b\r\n", "X: \(String(repeating: "t", count: 30))\r\n"])
+        text +=
+            pick(["0", "0", "000", "g"]) + "\r\n"
+            + pick(["", "", "X-A: b\r\n", "X: \(String(repeating: "t", count: 30))\r\n"])
         return Array((text + "\r\nnext").utf8)
     }
 }
@@ -71,7 +81,8 @@ struct CuttingTests {
                 let place = "seed \(seed), round \(round), cut \(cut)"
                 switch part.parse {
                 case .complete:
-                    #expect(whole.parse == .complete && part.head == whole.head && part.fields == whole.fields, "\(place)")
+                    #expect(
+                        whole.parse == .complete && part.head == whole.head && part.fields == whole.fields, "\(place)")
                     #expect(cut >= whole.head.headLength, "\(place)")
                 case .incomplete: #expect(whole.parse != .complete || cut < whole.head.headLength, "\(place)")
                 case .failed: #expect(part.parse == whole.parse, "\(place)")
@@ -94,7 +105,8 @@ struct CuttingTests {
                 let place = "seed \(seed), round \(round), cut \(cut)"
                 switch part.parse {
                 case .complete:
-                    #expect(whole.parse == .complete && part.head == whole.head && part.fields == whole.fields, "\(place)")
+                    #expect(
+                        whole.parse == .complete && part.head == whole.head && part.fields == whole.fields, "\(place)")
                 case .incomplete: #expect(whole.parse != .complete || cut < whole.head.headLength, "\(place)")
                 case .failed: #expect(part.parse == whole.parse, "\(place)")
                 }

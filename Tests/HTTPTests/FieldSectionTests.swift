@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Proxy
@@ -49,7 +50,8 @@ struct FieldSectionTests {
     func valueBytes(byte: UInt8) {
         for padding in [0, 1, 14, 15, 16, 17, 40] {
             for rest in [1, 8, 20] {
-                let value = Array(repeating: UInt8(ascii: "v"), count: padding) + [byte]
+                let value =
+                    Array(repeating: UInt8(ascii: "v"), count: padding) + [byte]
                     + Array(repeating: UInt8(ascii: "w"), count: rest)
                 let request = ParsedRequest(Array("GET / HTTP/1.0\r\na: ".utf8) + value + Array("\r\n\r\n".utf8))
                 let expected: HeadParse =
@@ -64,14 +66,17 @@ struct FieldSectionTests {
         }
     }
 
-    @Test("lines that readers understand in different ways are refused", arguments: [
-        ("Host : a", ParseFailure.spaceBeforeColon), ("Host\t: a", .spaceBeforeColon), (": a", .fieldNameEmpty),
-        (" Host: a", .foldedLine), ("\tHost: a", .foldedLine), ("A: b\r\n c", .foldedLine), ("A: b\r\n\tc", .foldedLine),
-        ("Host", .fieldNameInvalid), ("A: b\nC: d", .bareLineFeed), ("A: b\rC: d", .bareCarriageReturn),
-        ("A: b\n\nGET / HTTP/1.0", .bareLineFeed), ("A\n: b", .bareLineFeed), ("A: b\r\n\nC: d", .bareLineFeed),
-        ("A: b\u{0}", .fieldValueInvalid), ("A: b\r\r\n", .bareCarriageReturn), ("Ä: b", .fieldNameInvalid),
-        ("(A): b", .fieldNameInvalid), ("A B: c", .spaceBeforeColon), ("\r", .bareCarriageReturn),
-    ])
+    @Test(
+        "lines that readers understand in different ways are refused",
+        arguments: [
+            ("Host : a", ParseFailure.spaceBeforeColon), ("Host\t: a", .spaceBeforeColon), (": a", .fieldNameEmpty),
+            (" Host: a", .foldedLine), ("\tHost: a", .foldedLine), ("A: b\r\n c", .foldedLine),
+            ("A: b\r\n\tc", .foldedLine),
+            ("Host", .fieldNameInvalid), ("A: b\nC: d", .bareLineFeed), ("A: b\rC: d", .bareCarriageReturn),
+            ("A: b\n\nGET / HTTP/1.0", .bareLineFeed), ("A\n: b", .bareLineFeed), ("A: b\r\n\nC: d", .bareLineFeed),
+            ("A: b\u{0}", .fieldValueInvalid), ("A: b\r\r\n", .bareCarriageReturn), ("Ä: b", .fieldNameInvalid),
+            ("(A): b", .fieldNameInvalid), ("A B: c", .spaceBeforeColon), ("\r", .bareCarriageReturn),
+        ])
     func refused(lines: String, failure: ParseFailure) { #expect(parse(lines).parse == .failed(failure)) }
 
     @Test("known names are found in any case, at the very end of the bytes too", arguments: HeaderName.allCases)
@@ -89,6 +94,16 @@ struct FieldSectionTests {
             changed[index] = UInt8(ascii: "_")
             #expect(HeaderName(changed.span, start: 0, length: text.count) == .other)
         }
+    }
+
+    @Test("the table is the one that Tools/header-names.txt lists")
+    func generated() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let listed = try String(contentsOf: root.appendingPathComponent("Tools/header-names.txt"), encoding: .utf8)
+            .split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init)
+        let known = HeaderName.allCases.filter { $0 != .other }.map { "\($0.text)" }
+        #expect(known == listed, "run swift Tools/generate-header-names.swift")
     }
 
     @Test("fields that the parser acts upon itself come first in the table")

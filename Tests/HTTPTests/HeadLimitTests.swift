@@ -36,7 +36,8 @@ struct HeadLimitTests {
         let longer = start + String(repeating: "v", count: 121 - start.utf8.count - 4) + "\r\n\r\n"
         #expect(ParsedRequest(longer, limits: limits).parse == .failed(.headTooLarge))
         #expect(ParsedRequest(String(longer.prefix(100)), limits: limits).parse == .incomplete)
-        #expect(ParsedRequest(start + String(repeating: "v", count: 200), limits: limits).parse == .failed(.headTooLarge))
+        #expect(
+            ParsedRequest(start + String(repeating: "v", count: 200), limits: limits).parse == .failed(.headTooLarge))
         #expect(ParseFailure.headTooLarge.status == 431)
     }
 

@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Head writer")
 struct HeadWriterTests {
-    @Test("numbers are written without leading zeros", arguments: [0, 1, 9, 10, 15, 16, 99, 100, 255, 256, 4_096, .max] as [UInt64])
+    @Test(
+        "numbers are written without leading zeros",
+        arguments: [0, 1, 9, 10, 15, 16, 99, 100, 255, 256, 4_096, .max] as [UInt64])
     func numbers(value: UInt64) {
         #expect(written { $0.append(decimal: value) } == String(value))
         #expect(written { $0.append(hex: value) } == String(value, radix: 16))

@@ -58,7 +58,8 @@ struct RequestLineTests {
         #expect(ParsedRequest(line + "Host: x\r\n\r\n").parse == .failed(failure))
     }
 
-    @Test("a first byte that begins no method fails at once", arguments: [0x16, 0x00, 0x80, 0x0a, 0x20, 0x28] as [UInt8])
+    @Test(
+        "a first byte that begins no method fails at once", arguments: [0x16, 0x00, 0x80, 0x0a, 0x20, 0x28] as [UInt8])
     func wrongProtocol(first: UInt8) {
         let request = ParsedRequest([first])
         #expect(request.parse == .failed(first == 0x0a ? .bareLineFeed : .methodInvalid))
@@ -105,14 +106,16 @@ struct RequestTargetTests {
     @Test(
         "forms that do not fit the method, and odd authorities, are refused",
         arguments: [
-            ("GET *", ParseFailure.targetFormInvalid), ("OPTIONS **", .targetFormInvalid), ("GET a", .targetFormInvalid),
+            ("GET *", ParseFailure.targetFormInvalid), ("OPTIONS **", .targetFormInvalid),
+            ("GET a", .targetFormInvalid),
             ("GET ?a", .targetFormInvalid), ("GET a:80", .targetSchemeInvalid), ("GET ftp://a/", .targetSchemeInvalid),
             ("GET http:/a", .targetAuthorityInvalid), ("GET http:", .targetAuthorityInvalid),
             ("GET http://", .targetAuthorityInvalid), ("GET http:///a", .targetAuthorityInvalid),
             ("GET http://u@a/", .targetAuthorityInvalid), ("GET http://a:/b:c@d", .hostDisagrees),
             ("GET http://a:65536/", .targetAuthorityInvalid), ("GET http://a:8a/", .targetAuthorityInvalid),
             ("GET http://a:000080/", .targetAuthorityInvalid), ("GET http://a\\b/", .targetAuthorityInvalid),
-            ("CONNECT /", .targetFormInvalid), ("CONNECT *", .targetFormInvalid), ("CONNECT x", .targetAuthorityInvalid),
+            ("CONNECT /", .targetFormInvalid), ("CONNECT *", .targetFormInvalid),
+            ("CONNECT x", .targetAuthorityInvalid),
             ("CONNECT x:", .targetAuthorityInvalid), ("CONNECT http://x:1/", .targetAuthorityInvalid),
         ])
     func refused(start: String, failure: ParseFailure) {
@@ -138,19 +141,25 @@ struct RequestTargetTests {
 
 @Suite("Host, RFC 9112 §3.2")
 struct HostTests {
-    @Test("names, addresses and ports are accepted", arguments: [
-        "a", "A.b-c_d.example", "127.0.0.1:8080", "[::1]", "[2001:db8::1]:65535", "a:", "a:0", "xn--bcher-kva.example.",
-        "a-name-that-is-longer-than-sixteen-bytes.example.org:12345",
-    ])
+    @Test(
+        "names, addresses and ports are accepted",
+        arguments: [
+            "a", "A.b-c_d.example", "127.0.0.1:8080", "[::1]", "[2001:db8::1]:65535", "a:", "a:0",
+            "xn--bcher-kva.example.",
+            "a-name-that-is-longer-than-sixteen-bytes.example.org:12345",
+        ])
     func accepted(host: String) {
         let request = ParsedRequest("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")
         #expect(request.parse == .complete && request.host == host)
     }
 
-    @Test("anything else is refused", arguments: [
-        "a b", "a,b", "u@a", "a/b", "a:b", "a:65536", "a:123456", ":80", "[", "[]", "[::1", "[::1]x", "[g::1]", "a%41",
-        "http://a", "é", "a;b", "a'", "a\\b", "a?b", "[::1%25lo]", "a:1:2", "a:-1", "a: 1", "?", "a\tb",
-    ])
+    @Test(
+        "anything else is refused",
+        arguments: [
+            "a b", "a,b", "u@a", "a/b", "a:b", "a:65536", "a:123456", ":80", "[", "[]", "[::1", "[::1]x", "[g::1]",
+            "a%41",
+            "http://a", "é", "a;b", "a'", "a\\b", "a?b", "[::1%25lo]", "a:1:2", "a:-1", "a: 1", "?", "a\tb",
+        ])
     func refused(host: String) {
         #expect(ParsedRequest("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n").parse == .failed(.hostInvalid))
         #expect(ParsedRequest("GET / HTTP/1.0\r\nHost: \(host)\r\n\r\n").parse == .failed(.hostInvalid))
@@ -173,18 +182,22 @@ struct RequestFramingTests {
         ParsedRequest("\(method) / HTTP/\(version)\r\nHost: a\r\n\(fields)\r\n")
     }
 
-    @Test("one Content-Length gives the length", arguments: [
-        ("0", 0), ("5", 5), ("007", 7), ("9223372036854775807", UInt64(Int64.max)),
-    ] as [(String, UInt64)])
+    @Test(
+        "one Content-Length gives the length",
+        arguments: [
+            ("0", 0), ("5", 5), ("007", 7), ("9223372036854775807", UInt64(Int64.max)),
+        ] as [(String, UInt64)])
     func length(text: String, value: UInt64) {
         let request = parse("Content-Length: \(text)\r\n")
         #expect(request.head.framing == .length(value) && request.head.framing.hasBody == (value > 0))
     }
 
-    @Test("any other Content-Length is refused", arguments: [
-        "", "+5", "-1", "5 5", "5, 5", "5,", "0x5", "5.0", "1e3", "9223372036854775808", "18446744073709551616",
-        "00000000000000000005", "99999999999999999999999999999999999999", "five", "٥", "5;a",
-    ])
+    @Test(
+        "any other Content-Length is refused",
+        arguments: [
+            "", "+5", "-1", "5 5", "5, 5", "5,", "0x5", "5.0", "1e3", "9223372036854775808", "18446744073709551616",
+            "00000000000000000005", "99999999999999999999999999999999999999", "five", "٥", "5;a",
+        ])
     func lengthRefused(text: String) {
         #expect(parse("Content-Length: \(text)\r\n").parse == .failed(.contentLengthInvalid))
     }
@@ -198,10 +211,13 @@ struct RequestFramingTests {
     @Test("chunked alone frames the body", arguments: ["chunked", "Chunked", "CHUNKED", " chunked\t"])
     func chunked(value: String) { #expect(parse("Transfer-Encoding:\(value)\r\n").head.framing == .chunked) }
 
-    @Test("any other Transfer-Encoding is refused with 501", arguments: [
-        "", "identity", "gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "chunked,", ",chunked", "xchunked",
-        "chunked;q=1", "chunked chunked", "\"chunked\"", "chunke", "chunkedd",
-    ])
+    @Test(
+        "any other Transfer-Encoding is refused with 501",
+        arguments: [
+            "", "identity", "gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "chunked,", ",chunked",
+            "xchunked",
+            "chunked;q=1", "chunked chunked", "\"chunked\"", "chunke", "chunkedd",
+        ])
     func codingRefused(value: String) {
         let request = parse("Transfer-Encoding: \(value)\r\n")
         #expect(request.parse == .failed(.transferCodingUnsupported))
@@ -293,9 +309,12 @@ struct RequestConnectionTests {
         #expect(request.kept == "Host: a\r\nX-Three: 3\r\nTrailer: X-Sum\r\n")
     }
 
-    @Test("Connection cannot name away what frames, routes or vouches for the message", arguments: [
-        "Host: a", "Content-Length: 0", "Authorization: x", "Cookie: x", "X-Forwarded-For: 1.2.3.4", "Cache-Control: x",
-    ])
+    @Test(
+        "Connection cannot name away what frames, routes or vouches for the message",
+        arguments: [
+            "Host: a", "Content-Length: 0", "Authorization: x", "Cookie: x", "X-Forwarded-For: 1.2.3.4",
+            "Cache-Control: x",
+        ])
     func notNominated(line: String) {
         let name = line.split(separator: ":")[0]
         let fields = (line.hasPrefix("Host") ? "" : "Host: a\r\n") + line + "\r\n"

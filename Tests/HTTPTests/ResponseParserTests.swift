@@ -12,7 +12,9 @@ struct StatusLineTests {
         #expect(response.head.fieldCount == 1 && response.kept == "A: b\r\n")
     }
 
-    @Test("the reason may be empty, or missing with its space", arguments: ["HTTP/1.1 200 \r\n\r\n", "HTTP/1.1 200\r\n\r\n"])
+    @Test(
+        "the reason may be empty, or missing with its space",
+        arguments: ["HTTP/1.1 200 \r\n\r\n", "HTTP/1.1 200\r\n\r\n"])
     func noReason(text: String) {
         let response = ParsedResponse(text)
         #expect(response.parse == .complete && response.reason.isEmpty)
@@ -21,16 +23,24 @@ struct StatusLineTests {
     @Test("the first and the last status pass", arguments: [100, 199, 200, 599])
     func range(status: Int) { #expect(ParsedResponse("HTTP/1.1 \(status) x\r\n\r\n").parse == .complete) }
 
-    @Test("anything else is a named failure", arguments: [
-        ("HTTP/1.1 600 x", ParseFailure.statusInvalid), ("HTTP/1.1 099 x", .statusInvalid), ("HTTP/1.1 000 x", .statusInvalid),
-        ("HTTP/1.1 20 x", .statusInvalid), ("HTTP/1.1 2000 x", .statusInvalid), ("HTTP/1.1 +20 x", .statusInvalid),
-        ("HTTP/1.1 2x0 x", .statusInvalid), ("HTTP/1.1  200 x", .statusInvalid), ("HTTP/1.1\t200 x", .versionInvalid),
-        ("HTTP/1.1 200\tx", .statusInvalid), ("HTTP/2.0 200 x", .versionUnsupported), ("HTTP/1.1200 x", .versionInvalid),
-        ("ICY 200 OK", .versionInvalid), ("http/1.1 200 x", .versionInvalid), ("\r\nHTTP/1.1 200 x", .versionInvalid),
-        ("HTTP/1.1 200 a\u{0}b", .reasonInvalid), ("HTTP/1.1 200 a\nb", .bareLineFeed), ("HTTP/1.1 200\n", .bareLineFeed),
-        ("HTTP/1.1 200 a\rb", .bareCarriageReturn), ("HTTP/1.1\n", .bareLineFeed), (" HTTP/1.1 200 x", .versionInvalid),
-        ("<html>", .versionInvalid), ("HTTP/1.x 200 OK", .versionInvalid),
-    ])
+    @Test(
+        "anything else is a named failure",
+        arguments: [
+            ("HTTP/1.1 600 x", ParseFailure.statusInvalid), ("HTTP/1.1 099 x", .statusInvalid),
+            ("HTTP/1.1 000 x", .statusInvalid),
+            ("HTTP/1.1 20 x", .statusInvalid), ("HTTP/1.1 2000 x", .statusInvalid), ("HTTP/1.1 +20 x", .statusInvalid),
+            ("HTTP/1.1 2x0 x", .statusInvalid), ("HTTP/1.1  200 x", .statusInvalid),
+            ("HTTP/1.1\t200 x", .versionInvalid),
+            ("HTTP/1.1 200\tx", .statusInvalid), ("HTTP/2.0 200 x", .versionUnsupported),
+            ("HTTP/1.1200 x", .versionInvalid),
+            ("ICY 200 OK", .versionInvalid), ("http/1.1 200 x", .versionInvalid),
+            ("\r\nHTTP/1.1 200 x", .versionInvalid),
+            ("HTTP/1.1 200 a\u{0}b", .reasonInvalid), ("HTTP/1.1 200 a\nb", .bareLineFeed),
+            ("HTTP/1.1 200\n", .bareLineFeed),
+            ("HTTP/1.1 200 a\rb", .bareCarriageReturn), ("HTTP/1.1\n", .bareLineFeed),
+            (" HTTP/1.1 200 x", .versionInvalid),
+            ("<html>", .versionInvalid), ("HTTP/1.x 200 OK", .versionInvalid),
+        ])
     func refused(line: String, failure: ParseFailure) {
         #expect(ParsedResponse(line + "\r\n\r\n").parse == .failed(failure))
     }
@@ -41,8 +51,9 @@ struct StatusLineTests {
         let line = "HTTP/1.1 200 " + String(repeating: "x", count: 17)
         #expect(ParsedResponse(line + "\r\n\r\n", limits: limits).parse == .complete)
         #expect(ParsedResponse(line + "xx", limits: limits).parse == .failed(.statusLineTooLong))
-        #expect(ParsedResponse(line + "\r\nA: " + String(repeating: "b", count: 40), limits: limits).parse
-            == .failed(.headTooLarge))
+        #expect(
+            ParsedResponse(line + "\r\nA: " + String(repeating: "b", count: 40), limits: limits).parse
+                == .failed(.headTooLarge))
         #expect(ParsedResponse("HTTP/1.1 200 x\r\na:\r\nb:\r\nc", limits: limits).parse == .failed(.tooManyFields))
     }
 }
@@ -105,15 +116,17 @@ struct ResponseFramingTests {
         #expect(parse(403, "Content-Length: 5\r\n", to: .connect).head.framing == .length(5))
     }
 
-    @Test("hostile framing is a named failure", arguments: [
-        ("Content-Length: 5\r\nContent-Length: 5\r\n", ParseFailure.contentLengthRepeated),
-        ("Content-Length: 5, 5\r\n", .contentLengthInvalid), ("Content-Length: -5\r\n", .contentLengthInvalid),
-        ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", .framingConflict),
-        ("Transfer-Encoding: gzip, chunked\r\n", .transferCodingUnsupported),
-        ("Transfer-Encoding: identity\r\n", .transferCodingUnsupported),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", .transferCodingUnsupported),
-        ("A: b\r\n c\r\n", .foldedLine), ("A : b\r\n", .spaceBeforeColon), ("A: \u{0}\r\n", .fieldValueInvalid),
-    ])
+    @Test(
+        "hostile framing is a named failure",
+        arguments: [
+            ("Content-Length: 5\r\nContent-Length: 5\r\n", ParseFailure.contentLengthRepeated),
+            ("Content-Length: 5, 5\r\n", .contentLengthInvalid), ("Content-Length: -5\r\n", .contentLengthInvalid),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", .framingConflict),
+            ("Transfer-Encoding: gzip, chunked\r\n", .transferCodingUnsupported),
+            ("Transfer-Encoding: identity\r\n", .transferCodingUnsupported),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", .transferCodingUnsupported),
+            ("A: b\r\n c\r\n", .foldedLine), ("A : b\r\n", .spaceBeforeColon), ("A: \u{0}\r\n", .fieldValueInvalid),
+        ])
     func hostile(fields: String, failure: ParseFailure) {
         for method in [Proxy.Method.get, .head] { #expect(parse(200, fields, to: method).parse == .failed(failure)) }
     }

@@ -11,6 +11,7 @@ enum { cprocess_descriptors_max = 250 };
 
 /* Starts `path` with `arguments` and `environment` (both NULL-terminated) in a new process: `control` becomes its
  * descriptor 3, the standard three stay, all others are closed; terminal signals are ignored, no signal is blocked.
+ * It leads a process group of its own, so that the terminal does not reach it and what it starts can be found.
  * With `dies_with_parent` the kernel kills it when the calling thread ends.
  * Returns the process id or a negative errno, also when the exec itself failed.  Nothing of Swift runs in between. */
 pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *environment, int control,
@@ -40,7 +41,7 @@ struct cprocess_ending {
     int signal;    /* 0 when no signal ended it */
     int core;      /* whether a core was written */
 };
-/* Reaps one ended child without waiting; its id, 0 when none has ended, or a negative errno. */
+/* Reaps one ended child without waiting and kills what is left of its process group; its id, 0 when none has ended, or a negative errno. */
 pid_t cprocess_reap(struct cprocess_ending *ending);
 
 /* Resource limits by number; ~0 stands for unlimited.  0 or a negative errno. */

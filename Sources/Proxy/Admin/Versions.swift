@@ -30,11 +30,11 @@ struct Versions: Equatable {
     /// The compiler's, as far as the language tells it.
     private static var swift: String {
         #if compiler(>=6.4)
-            "6.4 or newer"
+        "6.4 or newer"
         #elseif compiler(>=6.3)
-            "6.3"
+        "6.3"
         #else
-            "6.2"
+        "6.2"
         #endif
     }
 }

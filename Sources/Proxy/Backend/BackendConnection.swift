@@ -44,7 +44,7 @@ struct BackendConnection: BitwiseCopyable {
     var exchanges = ExchangeList()
     /// The answer's head that has come in part, in one piece.
     var headBlock: UnsafeMutablePointer<Block>?
-    var headScanned = 0
+    var headArrival = HeadArrival()
     var remaining: UInt64 = 0
     var decoder = ChunkedDecoder()
     var trailers: UnsafeMutablePointer<Block>?
@@ -61,6 +61,8 @@ struct BackendConnection: BitwiseCopyable {
     var startedAt: UInt64
     var connectNanoseconds: UInt64 = 0
     var localPort: UInt16 = 0
+    /// When the exchange at the head became the one whose answer is due.
+    var headSince: UInt64 = 0
 
     init(fd: Int32, backend: Int32, slot: UInt32, now: UInt64) {
         timer = Timer(.backendConnection, slot: slot)

@@ -145,7 +145,7 @@ extension Worker where Ring: ~Copyable {
                 memcpy(block.bytes, bytes, length)
                 block.pointee.end = Int32(truncatingIfNeeded: length)
                 connection.pointee.headBlock = block
-                connection.pointee.headScanned = 0
+                connection.pointee.headArrival = HeadArrival()
                 return length
             case .failed:
                 count(.parseFailures)
@@ -203,10 +203,7 @@ extension Worker where Ring: ~Copyable {
     ) -> HeadParse {
         let span = UnsafeBufferPointer(start: bytes.assumingMemoryBound(to: UInt8.self), count: length).span
         let limits = backends[UInt32(connection.pointee.backend)].pointee.limits.head
-        if connection.pointee.headBlock != nil,
-            findHeadEnd(span, resumeAt: &connection.pointee.headScanned) == nil, length < limits.lineBytesMax,
-            length < limits.headBytesMax
-        {
+        if connection.pointee.headBlock != nil, !connection.pointee.headArrival.isWorthParsing(span, limits: limits) {
             return .incomplete
         }
         var fields = UnsafeMutableBufferPointer(start: scratchFields, count: Self.scratchFieldsMax).mutableSpan
@@ -223,8 +220,14 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.flags.remove(.waitsForFirstByte)
         let backend = backends[UInt32(connection.pointee.backend)]
         guard backend.pointee.candidate >= 0 else { return }
-        candidate(backend).pointee.roundTrip.record(
-            sampleNanoseconds: clock.now &- exchange.pointee.sentAt, now: clock.now)
+        // Behind others on a shared connection the time counts from the end of the answer before; one that came with
+        // that answer says nothing about the backend.
+        let since = max(exchange.pointee.sentAt, connection.pointee.headSince)
+        if exchange.pointee.flags.contains(.pipelined) && since == clock.now {
+            candidate(backend).pointee.roundTrip.onAbandon(now: clock.now)
+        } else {
+            candidate(backend).pointee.roundTrip.record(sampleNanoseconds: clock.now &- since, now: clock.now)
+        }
     }
 
     /// A head is whole: walks the steps of the answer. `bytes` are the head's, valid during the call.

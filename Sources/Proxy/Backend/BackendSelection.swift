@@ -64,6 +64,7 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.sentMark = connection.pointee.bytesSent &+ UInt64(connection.pointee.output.count)
         connection.pointee.requestCount &+= 1
         connection.pointee.state = .active
+        if connection.pointee.exchanges.isEmpty { connection.pointee.headSince = clock.now }
         append(exchange, to: &connection.pointee.exchanges, .connectionQueue)
         exchange.pointee.flags.formUnion([.usedBackend, .waitsForFirstByte, .countedActive])
         backend.pointee.activeExchanges &+= 1
@@ -83,6 +84,7 @@ extension Worker where Ring: ~Copyable {
     /// Tells the balancer what a backend can take now; after every change of its connections.
     @inline(__always)
     mutating func refresh(_ backend: UnsafeMutablePointer<Backend>) {
+        publish(backend)
         guard backend.pointee.candidate >= 0 else { return }
         let candidate = candidate(backend)
         let limits = backend.pointee.limits
@@ -96,6 +98,23 @@ extension Worker where Ring: ~Copyable {
             && (backend.pointee.idleCount > 0 || spare || mayShare(backend))
         candidate.pointee.active = backend.pointee.activeExchanges &+ backend.pointee.waiting.count
         candidate.pointee.idle = backend.pointee.idleCount
+    }
+
+    /// Shows the backend's numbers to other threads.
+    private func publish(_ backend: UnsafeMutablePointer<Backend>) {
+        let counters = backend.pointee.counters
+        counters.store(backend.pointee.requests, at: BackendCounter.requests.rawValue)
+        counters.store(backend.pointee.responses, at: BackendCounter.responses.rawValue)
+        counters.store(backend.pointee.failures, at: BackendCounter.failures.rawValue)
+        counters.store(UInt64(clamping: backend.pointee.connectionCount), at: BackendCounter.connections.rawValue)
+        counters.store(UInt64(clamping: backend.pointee.idleCount), at: BackendCounter.idle.rawValue)
+        counters.store(UInt64(clamping: backend.pointee.activeExchanges), at: BackendCounter.active.rawValue)
+        counters.store(UInt64(clamping: backend.pointee.connectingCount), at: BackendCounter.connecting.rawValue)
+        counters.store(UInt64(backend.pointee.state.rawValue), at: BackendCounter.state.rawValue)
+        counters.store(backend.pointee.bytesReceived, at: BackendCounter.bytesReceived.rawValue)
+        counters.store(backend.pointee.bytesSent, at: BackendCounter.bytesSent.rawValue)
+        guard backend.pointee.candidate >= 0 else { return }
+        counters.store(candidate(backend).pointee.roundTrip.microseconds, at: BackendCounter.roundTripMicroseconds.rawValue)
     }
 
     mutating func chooseCandidate(

@@ -15,7 +15,7 @@ extension Worker where Ring: ~Copyable {
         client.pointee.input.clear(into: &blocks)
         if !client.pointee.flags.contains(.sendSideClosed) {
             client.pointee.flags.insert(.sendSideClosed)
-            ring.startShutdownSend(client.pointee.fd)
+            ring.shutdownSend(client.pointee.fd)
         }
         client.pointee.waitingFor = .linger
         wheel.set(&client.pointee.timer, clock.now &+ Self.lingerNanoseconds)

@@ -67,8 +67,8 @@ struct ClientConnection: BitwiseCopyable {
     var input = ByteQueue()
     /// The head that has come in part, in one piece.
     var headBlock: UnsafeMutablePointer<Block>?
-    /// Where the search for the head's end goes on.
-    var headScanned = 0
+    /// When an incomplete head is worth another look.
+    var headArrival = HeadArrival()
     var exchange = noSlot
     var nextDirty = noSlot
     var requestCount: UInt32 = 0

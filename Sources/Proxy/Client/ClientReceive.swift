@@ -170,7 +170,7 @@ extension Worker where Ring: ~Copyable {
             memcpy(block.bytes, bytes, length)
             block.pointee.end = Int32(truncatingIfNeeded: length)
             client.pointee.headBlock = block
-            client.pointee.headScanned = 0
+            client.pointee.headArrival = HeadArrival()
             return length
         case .failed(let failure):
             refuse(client, failure)
@@ -226,17 +226,12 @@ extension Worker where Ring: ~Copyable {
         _ client: UnsafeMutablePointer<ClientConnection>, _ bytes: UnsafeRawPointer, _ length: Int
     ) -> HeadParse {
         let span = UnsafeBufferPointer(start: bytes.assumingMemoryBound(to: UInt8.self), count: length).span
-        if client.pointee.headBlock != nil {
-            // A head that comes in drips is searched only in its new bytes, and parsed for its limits now and then.
-            if findHeadEnd(span, resumeAt: &client.pointee.headScanned) == nil,
-                length < servers[Int(client.pointee.server)].limits.lineBytesMax
-            {
-                return .incomplete
-            }
+        let limits = servers[Int(client.pointee.server)].limits
+        if client.pointee.headBlock != nil, !client.pointee.headArrival.isWorthParsing(span, limits: limits) {
+            return .incomplete
         }
         var fields = UnsafeMutableBufferPointer(start: scratchFields, count: Self.scratchFieldsMax).mutableSpan
-        return parseRequestHead(
-            span, fields: &fields, limits: servers[Int(client.pointee.server)].limits, head: &requestHead)
+        return parseRequestHead(span, fields: &fields, limits: limits, head: &requestHead)
     }
 
     /// The first bytes of a request after a pause: from now on its head is due.

@@ -5,12 +5,13 @@ extension Worker where Ring: ~Copyable {
     /// Refuses a head that could not be parsed.
     mutating func refuse(_ client: UnsafeMutablePointer<ClientConnection>, _ failure: ParseFailure) {
         count(.parseFailures)
-        refuse(client, failure.status, .badRequest)
+        refuse(client, failure.status, .badRequest, word: failure.word)
     }
 
     /// Refuses what has come so far of a request: there is no exchange yet.
     mutating func refuse(
-        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ reason: FailureReason
+        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ reason: FailureReason,
+        word: StaticString? = nil
     ) {
         count(.requests)
         client.pointee.requestCount &+= 1
@@ -27,7 +28,7 @@ extension Worker where Ring: ~Copyable {
         }
         countAnswer(status)
         count(.ownAnswers)
-        logRefusal(client, status, reason)
+        logRefusal(client, status, word ?? reason.word)
         client.pointee.waitingFor = .linger
         wheel.set(&client.pointee.timer, clock.now &+ 2_000_000_000)
         markDirty(client)
@@ -78,6 +79,7 @@ extension Worker where Ring: ~Copyable {
         writer.append("\r\nContent-Type: text/plain\r\nContent-Length: ")
         writer.append(decimal: UInt64(bodyLength))
         if status == 503 || status == 429 { writer.append("\r\nRetry-After: 1") }
+        if status == 405 { writer.append("\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH") }
         if closes { writer.append("\r\nConnection: close") }
         writer.append("\r\n\r\n")
         if !withoutBody {

@@ -78,28 +78,34 @@ func loggingRows(alsoFlat: Bool) -> SectionRows<LoggingDraft> {
 
 private func flatRows(_ fresh: LoggingDraft) -> [Setting<LoggingDraft>] {
     [
-        flat(.custom(
-            "enabled", .rproxy1, .flag, "Whether requests are logged (and errors, with errorlog).",
-            assign: { $0.enabled = $1.flag }, show: { _ in nil }), default: "false"),
-        flat(.custom(
-            "type", .rproxy1, .choice(["file", "syslog", "fd"]), "Where the log goes: a file, syslog, or standard output (fd).",
-            assign: { $0.type = $1.text }, show: { _ in nil }
-        ).with { $0.fallback = "file" }, default: "file"),
-        flat(.custom(
-            "filename", .rproxy1, .path, "File of the request log.", assign: { $0.fileName = $1.text }, show: { _ in nil }),
+        flat(
+            .custom(
+                "enabled", .rproxy1, .flag, "Whether requests are logged (and errors, with errorlog).",
+                assign: { $0.enabled = $1.flag }, show: { _ in nil }), default: "false"),
+        flat(
+            .custom(
+                "type", .rproxy1, .choice(["file", "syslog", "fd"]), "Where the log goes: a file, syslog, or standard output (fd).",
+                assign: { $0.type = $1.text }, show: { _ in nil }
+            ).with { $0.fallback = "file" }, default: "file"),
+        flat(
+            .custom(
+                "filename", .rproxy1, .path, "File of the request log.", assign: { $0.fileName = $1.text }, show: { _ in nil }),
             default: "not set"),
-        flat(.custom(
-            "format", .rproxy1, .text, "How a line looks: text with {TOKENS}, or the word json.",
-            assign: { $0.format = $1.text }, show: { _ in nil }), default: fresh.request.format),
-        flat(.checked(
-            "facility", .rproxy1, .text, "Facility for syslog.",
-            assign: { draft, value in
-                guard let facility = syslogFacility(value.text) else { return .error(unknownFacility(value.text)) }
-                draft.facility = facility
-                return .fine
-            }, show: { _ in nil }), default: "local0"),
-        flat(.custom(
-            "errorlog", .rproxy1, .path, "File of the error log.", assign: { $0.errorFileName = $1.text }, show: { _ in nil }),
+        flat(
+            .custom(
+                "format", .rproxy1, .text, "How a line looks: text with {TOKENS}, or the word json.",
+                assign: { $0.format = $1.text }, show: { _ in nil }), default: fresh.request.format),
+        flat(
+            .checked(
+                "facility", .rproxy1, .text, "Facility for syslog.",
+                assign: { draft, value in
+                    guard let facility = syslogFacility(value.text) else { return .error(unknownFacility(value.text)) }
+                    draft.facility = facility
+                    return .fine
+                }, show: { _ in nil }), default: "local0"),
+        flat(
+            .custom(
+                "errorlog", .rproxy1, .path, "File of the error log.", assign: { $0.errorFileName = $1.text }, show: { _ in nil }),
             default: "not set"),
     ]
 }

@@ -26,13 +26,14 @@ extension SectionRows {
                 defaultText: row.defaultText ?? row.show(blank).map { $0.replacing("'", with: "").replacing("\"", with: "") } ?? "not set",
                 origin: row.origin, status: row.status == .built ? feature : row.status, sentence: row.sentence)
         }
-        return own + sections.flatMap { row in
-            let title = row.title == .required ? " NAME" : row.title == .optional ? " [NAME]" : ""
-            let header = WordEntry(
-                path: path, word: row.word, isSection: true, value: "section\(title)\(row.repeatable ? ", repeatable" : "")",
-                defaultText: "", origin: row.origin, status: row.status == .built ? feature : row.status, sentence: row.sentence)
-            return [header] + row.entries(path)
-        }
+        return own
+            + sections.flatMap { row in
+                let title = row.title == .required ? " NAME" : row.title == .optional ? " [NAME]" : ""
+                let header = WordEntry(
+                    path: path, word: row.word, isSection: true, value: "section\(title)\(row.repeatable ? ", repeatable" : "")",
+                    defaultText: "", origin: row.origin, status: row.status == .built ? feature : row.status, sentence: row.sentence)
+                return [header] + row.entries(path)
+            }
     }
 }
 

@@ -121,7 +121,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Logs a request that was refused before it became an exchange.
     mutating func logRefusal(
-        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ reason: FailureReason
+        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ word: StaticString
     ) {
         let server = Int(client.pointee.server)
         let access = LogPlan.accessLog(server: server)
@@ -133,10 +133,10 @@ extension Worker where Ring: ~Copyable {
         record.startNanoseconds = clock.wall
         record.endNanoseconds = clock.wall
         record.status = status
-        record.reason = reason.word
+        record.reason = word
         record.requestNumber = client.pointee.requestCount
         record.batchSize = batchSize
         if logs.formats[access] != nil { logs.append(record, to: access) }
-        if logs.formats[error] != nil { logs.appendError(record, message: reason.word, to: error) }
+        if logs.formats[error] != nil { logs.appendError(record, message: word, to: error) }
     }
 }

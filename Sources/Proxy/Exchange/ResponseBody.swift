@@ -105,6 +105,7 @@ extension Worker where Ring: ~Copyable {
         } else if connection.pointee.exchanges.isEmpty {
             putBack(connection)
         } else {
+            connection.pointee.headSince = clock.now
             waitForAnswer(connection)
             receive(connection)
         }

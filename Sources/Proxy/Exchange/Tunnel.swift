@@ -76,7 +76,7 @@ extension Worker where Ring: ~Copyable {
             connection.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed])
         else { return }
         connection.pointee.flags.insert(.sendSideClosed)
-        ring.startShutdownSend(connection.pointee.fd)
+        ring.shutdownSend(connection.pointee.fd)
         endTunnelIfDone(exchanges[connection.pointee.exchanges.first])
     }
 
@@ -85,7 +85,7 @@ extension Worker where Ring: ~Copyable {
             client.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed])
         else { return }
         client.pointee.flags.insert(.sendSideClosed)
-        ring.startShutdownSend(client.pointee.fd)
+        ring.shutdownSend(client.pointee.fd)
         endTunnelIfDone(exchanges[client.pointee.exchange])
     }
 

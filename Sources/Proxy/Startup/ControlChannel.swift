@@ -18,7 +18,7 @@ enum ControlMessage: Equatable {
     /// The process cannot serve and ends; the sentence says why.
     case failed(String)
     /// A line for the operator.
-    case notice(String)
+    case notice(LogSettings.Level, String)
     /// A deadly signal came; sent by the handler in C, while the backtrace is still to be written.
     case crashed
 
@@ -38,7 +38,9 @@ enum ControlMessage: Equatable {
         case .crashed: [Self.crashedByte]
         case .ready: [Kind.ready.rawValue]
         case .failed(let sentence): [Kind.failed.rawValue] + Array(sentence.utf8).prefix(ControlChannel.textBytesMax)
-        case .notice(let line): [Kind.notice.rawValue] + Array(line.utf8).prefix(ControlChannel.textBytesMax)
+        case .notice(let level, let line):
+            [Kind.notice.rawValue, UInt8(LogSettings.Level.allCases.firstIndex(of: level) ?? 0)]
+                + Array(line.utf8).prefix(ControlChannel.textBytesMax)
         }
     }
 
@@ -56,7 +58,9 @@ enum ControlMessage: Equatable {
         case .crashed: self = .crashed
         case .ready: self = .ready
         case .failed: self = .failed(text)
-        case .notice: self = .notice(text)
+        case .notice:
+            guard let level = bytes.dropFirst().first, level < LogSettings.Level.allCases.count else { return nil }
+            self = .notice(LogSettings.Level.allCases[Int(level)], String(decoding: bytes.dropFirst(2), as: UTF8.self))
         }
     }
 }

@@ -7,6 +7,7 @@ final class ControlThread {
     private let settings: GlobalSettings
     private let handover: Handover
     private var workers: [WorkerHandle] = []
+    private var eventsLost: [Int: UInt64] = [:]
     private let names: NameWatch
     private var admin: AdminServer?
     private var idleTrim = IdleTrim()
@@ -63,7 +64,7 @@ final class ControlThread {
         if let table = names.handle(waiting[(1 + guests.count)...]) {
             for worker in workers { worker.publish(table) }
         }
-        for notice in names.takeNotices() { channel.send(.notice(notice)) }
+        for notice in names.takeNotices() { channel.send(.notice(notice.isRecovery ? .notice : .warn, "\(notice)")) }
         guard let endsAt else { return look(now) }
         if workers.allSatisfy(\.hasEnded) {
             for worker in workers { worker.join() }
@@ -80,10 +81,23 @@ final class ControlThread {
             channel.send(.failed("worker \(ended.index) ended unasked; the server process ends with it"))
             return 1
         }
+        for (index, worker) in workers.enumerated() { tellEvents(of: worker, index) }
         if idleTrim.observe(activity: workers.reduce(0) { $0 &+ $1.counters[WorkerCounter.requests] }, at: now) {
             Allocator.live.trim()
         }
         return nil
+    }
+
+    /// Passes on what a worker noted for the operator.
+    private func tellEvents(of worker: WorkerHandle, _ index: Int) {
+        while let event = worker.events.next() {
+            channel.send(.notice(event.level.settingsLevel, "worker \(worker.index): \(event.sentence)"))
+        }
+        let lost = worker.events.dropped
+        if lost != eventsLost[index, default: 0] {
+            channel.send(.notice(.warn, "worker \(worker.index): \(lost &- eventsLost[index, default: 0]) events lost"))
+            eventsLost[index] = lost
+        }
     }
 
     private func pollTimeout() -> Int32 {
@@ -142,6 +156,9 @@ final class ControlThread {
 
     private func startWorkers(addresses: AddressTable) throws(LaunchFailure) {
         let assignment = handover.assignment
+        var source = SystemRandomNumberGenerator()
+        let seed: UInt64 = source.next()
+        let stickySecret = StickySecret.random()
         for index in 0..<assignment.workers {
             var listeners: [WorkerListener] = []
             for (listener, descriptor) in zip(assignment.listeners, handover.listeners) where listener.worker == index {
@@ -149,7 +166,8 @@ final class ControlThread {
             }
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
-                settings: settings, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses)
+                settings: settings, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
+                workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
             do {
                 workers.append(try startWorker(start))
             } catch {
@@ -157,6 +175,13 @@ final class ControlThread {
             }
         }
         for descriptor in handover.logs { close(descriptor) }
+    }
+
+    /// A worker never holds more connections than the process may have descriptors.
+    private var clientsMax: Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return Int(clamping: min(max(limit.rlim_cur, 64), 1 << 20))
     }
 
     /// Gives up the supervisor's rights for good, before the first ring is made and the first byte is read.

@@ -57,7 +57,7 @@ final class NameWatch {
     }
 
     /// What the operator should read about names since the last call.
-    func takeNotices() -> [String] { (resolver?.takeNotices() ?? []).map { "\($0)" } }
+    func takeNotices() -> [NameNotice] { resolver?.takeNotices() ?? [] }
 
     private func process(_ entries: some Collection<pollfd>) {
         let failed = POLLERR | POLLHUP

@@ -1,5 +1,6 @@
 import CUring
 import Glibc
+import Logging
 
 /// The parent process: keeps the listeners and the rights, and a server process alive.
 ///
@@ -40,6 +41,8 @@ final class Supervisor {
     private let crashNotes: UnsafeMutablePointer<UInt64>?
     private let crashNotesDescriptor: Int32
     private let backtrace: BacktraceFile?
+    private let operatorSink: OperatorLogSink
+    private let operatorLog: Logger
 
     init(_ prepared: PreparedRun, signals: Int32) throws(LaunchFailure) {
         self.prepared = prepared
@@ -51,6 +54,19 @@ final class Supervisor {
         }
         crashNotes = CrashNotes.map(crashNotesDescriptor)
         backtrace = BacktraceFile()
+        let settings = prepared.settings.operatorLog
+        let descriptor = cprocess_duplicate(logs[LogPlan.operatorLog])
+        operatorSink = OperatorLogSink(descriptor: descriptor, form: Self.form(descriptor, settings))
+        operatorLog = OperatorLog.logger(operatorSink, settings)
+    }
+
+    private static func form(_ descriptor: Int32, _ settings: LogSettings) -> OperatorLogSink.Form {
+        OperatorLogSink.form(of: descriptor, settings, journalStream: getenv("JOURNAL_STREAM").map { String(cString: $0) })
+    }
+
+    /// One sentence for the operator's log.
+    private func report(_ level: LogSettings.Level, _ sentence: String) {
+        operatorLog.log(level: level.loggerLevel, "\(sentence)")
     }
 
     /// Serves until asked to stop; the exit code.
@@ -85,11 +101,11 @@ final class Supervisor {
                 let ended = cprocess_reap(&ending)
                 guard ended > 0 else { return nil }
                 if ended == process, let code = onServerEnded(ending) { return code }
-                if ended == prepared.companion { say("the origin of the demo has ended") }
+                if ended == prepared.companion { report(.warn, "the origin of the demo has ended") }
             }
         case SIGTERM, SIGINT: return stop()
         case SIGUSR1: reopenLogs()
-        case SIGHUP: say("SIGHUP: nothing to do; a new configuration is read at the next start")
+        case SIGHUP: report(.notice, "SIGHUP: nothing to do; a new configuration is read at the next start")
         default: break
         }
         return nil
@@ -105,18 +121,18 @@ final class Supervisor {
                 hasServed = true
                 prepared.announceReady()
             } else {
-                say("serving again, with process \(process)")
+                report(.notice, "serving again, with process \(process)")
             }
         case .message(.failed(let sentence), _): failure = sentence
-        case .message(.notice(let line), _): say(line)
+        case .message(.notice(let level, let line), _): report(level, line)
         case .message(.crashed, _):
             if phase == .serving || phase == .starting {
                 phase = .dying(until: monotonicMilliseconds() + Self.dyingMilliseconds)
             }
         case .message(let other, let descriptors):
             for descriptor in descriptors { close(descriptor) }
-            say("the server process sent '\(other)', which is not for it to send")
-        case .unreadable: say("the server process sent an unreadable message")
+            report(.error, "the server process sent '\(other)', which is not for it to send")
+        case .unreadable: report(.error, "the server process sent an unreadable message")
         case .closed: closeChannel()  // SIGCHLD follows and says why
         }
     }
@@ -128,18 +144,18 @@ final class Supervisor {
             do throws(LaunchFailure) {
                 try startServer()
             } catch {
-                say("\(error)")
+                report(.error, "\(error)")
                 pauseBeforeRestart()
             }
         case .dying(let until) where now >= until:
-            kill(process, SIGKILL)
+            kill(-process, SIGKILL)  // its group: a backtracer too
             phase = .dying(until: now + Self.dyingMilliseconds)
         case .draining(let until) where now >= until:
-            say("the server process does not end; it is killed")
-            kill(process, SIGKILL)
+            report(.warn, "the server process does not end; it is killed")
+            kill(-process, SIGKILL)  // its group: a backtracer too
             phase = .ending(until: now + Self.endingMilliseconds)
         case .ending(let until) where now >= until:
-            kill(process, SIGKILL)
+            kill(-process, SIGKILL)  // its group: a backtracer too
             phase = .ending(until: now + Self.endingMilliseconds)
         case .starting, .serving, .dying, .pausing, .draining, .ending: break
         }
@@ -164,15 +180,15 @@ final class Supervisor {
             closeListeners()
             return 0
         case .starting, .serving, .dying:
-            say("stopping: open exchanges have \(seconds(deadline)) to finish; a second signal ends them at once")
+            report(.notice, "stopping: open exchanges have \(seconds(deadline)) to finish; a second signal ends them at once")
             closeListeners()
             channel?.send(.drain(deadlineMilliseconds: deadline))
             phase = .draining(until: now + deadline + Self.graceMilliseconds)
         case .draining:
-            say("ending at once")
+            report(.notice, "ending at once")
             channel?.send(.stopNow)
             phase = .ending(until: now + Self.endingMilliseconds)
-        case .ending: kill(process, SIGKILL)
+        case .ending: kill(-process, SIGKILL)  // its group: a backtracer too
         }
         return nil
     }
@@ -236,13 +252,13 @@ final class Supervisor {
         switch phase {
         case .draining, .ending:
             guard let signal = ending.signal, signal != SIGKILL else { return ending.exitCode ?? 0 }
-            say(ending.sentence)
+            report(.error, ending.sentence)
             return 1
         case .starting where !hasServed, .dying where !hasServed:
-            say(failure ?? ending.sentence)
+            report(.error, failure ?? ending.sentence)
             return 1
         case .starting, .serving, .dying, .pausing:
-            say(failure ?? ending.sentence)
+            report(.error, failure ?? ending.sentence)
             restarts += 1
             pauseBeforeRestart()
             return onTime()
@@ -253,7 +269,7 @@ final class Supervisor {
         let now = monotonicMilliseconds()
         let pause = policy.pause(afterServing: now - servingSince)
         if pause > 0 {
-            say("died \(policy.deaths) times in a row; the next start is in \(seconds(pause)), the ports stay open")
+            report(.error, "died \(policy.deaths) times in a row; the next start is in \(seconds(pause)), the ports stay open")
         }
         phase = .pausing(until: now + pause)
     }
@@ -282,10 +298,12 @@ final class Supervisor {
             let reopened = try LogPlan(prepared.settings).open()
             for descriptor in logs { close(descriptor) }
             logs = reopened
+            let descriptor = cprocess_duplicate(logs[LogPlan.operatorLog])
+            operatorSink.reopen(descriptor, form: Self.form(descriptor, prepared.settings.operatorLog))
             channel?.sendBatches(.logs, logs)
-            say("log files reopened")
+            report(.notice, "log files reopened")
         } catch {
-            say("\(error); the old files stay in use")
+            report(.error, "\(error); the old files stay in use")
         }
     }
 }

@@ -94,10 +94,12 @@ final class WorkerHandle: Sendable {
     var hasEnded: Bool { mailbox.hasEnded }
 
     func join() {
-        guard let thread = thread.withLock({ held in
-            defer { held = nil }
-            return held
-        }) else { return }
+        guard
+            let thread = thread.withLock({ held in
+                defer { held = nil }
+                return held
+            })
+        else { return }
         pthread_join(thread, nil)
     }
 }

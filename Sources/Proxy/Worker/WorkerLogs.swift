@@ -85,11 +85,17 @@ struct WorkerLogs: ~Copyable {
         guard logs[place]!.pointee.wantsFlush(at: now) || atEnd else { return nil }
         if logs[place]!.pointee.framing.isDatagram {
             _ = logs[place]!.pointee.sendLines(to: descriptors[place])
-            if logs[place]!.pointee.needsReconnect, connectSyslog(descriptors[place]) == 0 { logs[place]!.pointee.onDescriptorChanged() }
+            if logs[place]!.pointee.needsReconnect { connectAgain(place) }
             return nil
         }
         guard let (start, count) = logs[place]!.pointee.takeForWrite() else { return nil }
         return (descriptors[place], start, count)
+    }
+
+    /// Never inlined: the path of the socket is a string, and strings have no business in a tick.
+    @inline(never)
+    private func connectAgain(_ place: Int) {
+        if connectSyslog(descriptors[place]) == 0 { logs[place]!.pointee.onDescriptorChanged() }
     }
 
     mutating func onWritten(_ place: Int, _ result: Int32) {

@@ -11,7 +11,12 @@ extension Worker where Ring: ~Copyable {
     mutating func onWake() { startWaitingForWake() }
 
     mutating func takeMail() {
-        guard mailbox.hasMail else { return }
+        if mailbox.hasMail { readMail() }
+    }
+
+    /// Never inlined: what it retains must not be retained by every tick.
+    @inline(never)
+    private mutating func readMail() {
         for message in mailbox.take() {
             switch message {
             case .drain(let deadline): startDraining(deadlineMilliseconds: deadline)

@@ -28,7 +28,7 @@ struct HandoverTests {
     }
 
     @Test("every message arrives as it was sent", arguments: [
-        .assignment, .descriptors, .logs, .drain(deadlineMilliseconds: 30_000), .stopNow, .ready, .failed("why"), .notice(""), .crashed,
+        .assignment, .descriptors, .logs, .drain(deadlineMilliseconds: 30_000), .stopNow, .ready, .failed("why"), .notice(.warn, "why"), .crashed,
     ] as [ControlMessage])
     func messages(message: ControlMessage) { #expect(ControlMessage(bytes: message.bytes) == message) }
 

@@ -93,6 +93,16 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
     }
 }
 
+/// Reserves address space that the kernel backs with huge pages where it can: buffers that are used in turn touch every
+/// page, and walking the page tables for each costs more than the copying.
+func reserveHuge(_ bytes: Int) -> UnsafeMutableRawPointer {
+    let huge = 2 << 20
+    let start = reserve(bytes + huge)
+    let aligned = UnsafeMutableRawPointer(bitPattern: (UInt(bitPattern: start) + UInt(huge) - 1) & ~(UInt(huge) - 1))!
+    madvise(aligned, bytes, MADV_HUGEPAGE)
+    return aligned
+}
+
 /// Reserves address space without memory behind it.
 func reserve(_ bytes: Int) -> UnsafeMutableRawPointer {
     let mapped = mmap(nil, max(bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)

@@ -47,6 +47,8 @@ extension KernelRing {
         return result == 0 ? SocketAddress(copying: &storage, length: Int(length)) : SocketAddress()
     }
 
+    mutating func shutdownSend(_ socket: Int32) { _ = shutdown(socket, Int32(SHUT_WR)) }
+
     mutating func shutdownBoth(_ socket: Int32) { _ = shutdown(socket, Int32(SHUT_RDWR)) }
 
     mutating func sendNow(_ socket: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {

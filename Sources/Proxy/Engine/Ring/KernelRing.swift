@@ -181,13 +181,6 @@ struct KernelRing: ~Copyable, RingPort {
         name(entry, token)
     }
 
-    mutating func startShutdownSend(_ socket: Int32) {
-        let entry = entry()
-        io_uring_prep_shutdown(entry, socket, Int32(SHUT_WR))
-        entry.pointee.flags |= curing_IOSQE_CQE_SKIP_SUCCESS
-        name(entry, OperationToken(.none, slot: 0))
-    }
-
     mutating func startClose(_ descriptor: Int32) {
         let entry = entry()
         io_uring_prep_close(entry, descriptor)
@@ -239,7 +232,7 @@ private struct ReceiveBuffers: ~Copyable {
 
     init(_ ring: UnsafeMutablePointer<io_uring_buf_ring>, slots: Int, bytes: Int, provided: Int) {
         self.ring = ring
-        memory = reserve(slots * bytes)
+        memory = reserveHuge(slots * bytes)
         self.bytes = bytes
         self.slots = slots
         provide(atLeast: provided)

@@ -25,8 +25,6 @@ protocol RingPort: ~Copyable {
     mutating func startCancel(_ target: OperationToken)
     mutating func startWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int, token: OperationToken)
     mutating func startRead(_ descriptor: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int, token: OperationToken)
-    /// Half-closes the sending side; silent.
-    mutating func startShutdownSend(_ socket: Int32)
     /// Closes; silent. No operation may be in flight on the descriptor.
     mutating func startClose(_ descriptor: Int32)
 
@@ -49,6 +47,9 @@ protocol RingPort: ~Copyable {
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions)
     mutating func peerAddress(_ socket: Int32) -> SocketAddress
     mutating func localPort(_ socket: Int32) -> UInt16
+    /// Half-closes the sending side. Not through the ring: there a shutdown always goes to a helper thread, which looks the
+    /// descriptor up late, when it may already belong to another connection.
+    mutating func shutdownSend(_ socket: Int32)
     /// Ends both directions at once, so that everything in flight on the socket completes.
     mutating func shutdownBoth(_ socket: Int32)
     /// Tries to send without waiting; for refusals.

@@ -91,11 +91,14 @@ func firstOutside<Set: ByteSet>(_: Set.Type, _ bytes: Span<UInt8>, from start: I
     var index = start
     while end &- index >= 16 {
         let lane = firstLane(Set.outside(load16(bytes, at: index)))
-        index &+= lane
-        if lane < 16 {
-            if !Set.isCoarse || !Set.contains(bytes[index]) { return index }
-            index &+= 1
+        // Going on by a constant, not by `lane`, lets the next block be loaded before this one is judged.
+        if lane == 16 {
+            index &+= 16
+            continue
         }
+        index &+= lane
+        if !Set.isCoarse || !Set.contains(bytes[index]) { return index }
+        index &+= 1
     }
     // Less than a block is left: look at the last sixteen bytes and pass over those seen before.
     if !Set.isCoarse && index < end && end >= 16 {

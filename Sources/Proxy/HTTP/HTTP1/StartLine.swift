@@ -25,12 +25,14 @@ private func parseOddVersion(_ bytes: Span<UInt8>, from start: Int, to end: Int)
     while offset < 8 {
         if start &+ offset >= end { return .outOfBytes }
         let byte = bytes[start &+ offset]
-        let isRight =
-            switch offset {
-            case 5, 7: byte &- UInt8(ascii: "0") <= 9
-            case 6: byte == UInt8(ascii: ".")
-            default: byte == UInt8(truncatingIfNeeded: versionPrefix >> (8 &* UInt64(offset)))
-            }
+        let isRight: Bool
+        if offset == 5 || offset == 7 {
+            isRight = byte &- UInt8(ascii: "0") <= 9
+        } else if offset == 6 {
+            isRight = byte == UInt8(ascii: ".")
+        } else {
+            isRight = byte == UInt8(truncatingIfNeeded: versionPrefix >> (8 &* UInt64(offset)))
+        }
         if !isRight { return .failed(.versionInvalid) }
         offset &+= 1
     }

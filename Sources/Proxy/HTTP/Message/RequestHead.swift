@@ -32,7 +32,8 @@ struct RequestHead: Equatable, Sendable {
     var methodLength = 0
     var targetStart = 0
     var targetLength = 0
-    /// The path of the target; empty for `*`, for CONNECT and for `http://host`, where `/` is meant.
+    /// The path of the target; empty for `*`, for CONNECT and for `http://host`, where `/` is meant (`*` with OPTIONS,
+    /// RFC 9112 §3.2.4).
     var pathStart = 0
     var pathLength = 0
     /// What follows the question mark.

@@ -14,7 +14,9 @@ struct StatusCode: Equatable, Sendable {
     init(_ number: UInt16) { self.number = number }
 
     /// What the first digit says; numbers outside 100 to 599 count as server errors (RFC 9110 §15).
-    var statusClass: StatusClass { StatusClass(rawValue: UInt8(truncatingIfNeeded: min(number, 999) / 100)) ?? .serverError }
+    var statusClass: StatusClass {
+        StatusClass(rawValue: UInt8(truncatingIfNeeded: min(number, 999) / 100)) ?? .serverError
+    }
 
     /// The phrase of the registry; empty for a number it does not know.
     var reason: StaticString {

@@ -1,5 +1,3 @@
-import Glibc
-
 /// The logs of a configuration in their fixed order, one descriptor each: the operator's log, then for every server its
 /// access log and its error log. The supervisor opens them, the server process finds them by their place.
 struct LogPlan {
@@ -12,24 +10,6 @@ struct LogPlan {
     static let operatorLog = 0
     static func accessLog(server: Int) -> Int { 1 + 2 * server }
     static func errorLog(server: Int) -> Int { 2 + 2 * server }
-
-    /// Opens all logs; a log that is off gets /dev/null, so that the places stay.
-    ///
-    /// Every descriptor is its own and close-on-exec. On failure none stays open.
-    func open() throws(LaunchFailure) -> [Int32] {
-        var descriptors: [Int32] = []
-        for log in logs {
-            var nowhere = log
-            nowhere.output = .file("/dev/null")
-            switch openLog(log.enabled ? log : nowhere) {
-            case .success(let descriptor): descriptors.append(descriptor)
-            case .failure(let failure):
-                for opened in descriptors { close(opened) }
-                throw LaunchFailure("\(failure)")
-            }
-        }
-        return descriptors
-    }
 }
 
 extension LogSettings.Output {
