@@ -11,6 +11,7 @@ extension Worker where Ring: ~Copyable {
         if backend.pointee.connectFailures == 0 {
             logs.events.emit(.warning, "backend can't be reached", subject: name(backend).slice, error: errno)
         }
+        backend.pointee.heldConnections &+= 1  // it stays while it is looked at
         close(connection)
         if backend.pointee.state == .up {
             backend.pointee.connectFailures = min(backend.pointee.connectFailures &+ 1, 30)
@@ -19,6 +20,8 @@ extension Worker where Ring: ~Copyable {
         }
         refresh(backend)
         reselect(backend, reason)
+        backend.pointee.heldConnections &-= 1
+        forgetIfDrained(backend)
     }
 
     /// Doubles from failure to failure up to its limit; a random half of it keeps workers from marching in step.

@@ -27,7 +27,7 @@ extension Worker where Ring: ~Copyable {
         record.endNanoseconds = clock.wall
         record.totalNanoseconds = Int64(clock.now &- exchange.pointee.startedAt)
         record.pendingNanoseconds = Int64(exchange.pointee.pendingNanoseconds)
-        if exchange.pointee.firstByteAt > 0 {
+        if exchange.pointee.firstByteAt >= exchange.pointee.sentAt, exchange.pointee.sentAt > 0 {
             record.firstByteNanoseconds = Int64(exchange.pointee.firstByteAt &- exchange.pointee.sentAt)
         }
         record.method = byteSlice(exchange, head.methodStart, head.methodLength)

@@ -56,9 +56,15 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     let stickySecret: StickySecret
     /// Exchanges whose backend left while they waited for it; used during a change of addresses only.
     var displaced: [UInt32] = []
+    /// All workers, for connections of listeners that only this one has; empty where there is but one.
+    var peers: [Mailbox] = []
+    /// Whose turn it is to get such a connection.
+    var nextPeer = 0
     let register: BackendRegister
     let crashNote: CrashNote
     let drainTimer: UnsafeMutablePointer<Timer>
+    /// Looks at the queues again after no socket could be opened.
+    let queueTimer: UnsafeMutablePointer<Timer>
     /// Number of the tick: requests of one tick may share a backend connection.
     var tickNumber: UInt64 = 0
     /// Own answers carry the date, printed once a second.
@@ -97,6 +103,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         crashNote = CrashNote(worker: start.index)
         drainTimer = .allocate(capacity: 1)
         drainTimer.initialize(to: Timer(.worker, slot: 1))
+        queueTimer = .allocate(capacity: 1)
+        queueTimer.initialize(to: Timer(.worker, slot: 2))
         scratchFields = .allocate(capacity: Self.scratchFieldsMax)
         minWaitMicroseconds = start.settings.efficiencyMode ? 100 : 0
         debugTrapAtRequest = UInt64(max(start.settings.debugTrapAtRequest, 0))
