@@ -68,7 +68,7 @@ enum BacktraceText {
             if line.hasPrefix("*** "), line.hasSuffix(" ***"), why == nil {
                 why = cause(String(line.dropFirst(4).dropLast(4)))
             }
-            guard let at = line.lastRange(of: " at /") else { continue }
+            guard let at = line.lastRange(of: " at ") else { continue }
             let place = String(line[line.index(at, offsetBy: 4)...])
             guard !line.contains("[system]"), place.contains(".swift:") else { continue }
             return (why.map { "\($0) at " } ?? "") + place
