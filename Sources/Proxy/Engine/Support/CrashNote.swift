@@ -6,8 +6,8 @@ nonisolated(unsafe) private var sharedNotes: UnsafeMutablePointer<UInt64>?
 
 /// What one worker is doing, in memory that outlives the process, so that a crash leaves it to the supervisor.
 ///
-/// Trivial: a worker keeps it beside its other state. A note is two plain stores; nobody reads them before the process
-/// has ended, so they need no order.
+/// Trivial: a worker keeps it beside its other state. A note is two stores, plain moves on this machine; nobody reads
+/// them before the process has ended, so they need no order.
 struct CrashNote: Sendable {
     nonisolated(unsafe) let words: UnsafeMutablePointer<UInt64>
 
@@ -29,13 +29,14 @@ struct CrashNote: Sendable {
     /// Notes the step that begins; `file` and `line` are the caller's.
     @inline(__always)
     func note(step: UInt8, file: StaticString = #fileID, line: UInt32 = #line) {
-        words[0] = UInt64(line) &<< 8 | UInt64(step)
-        words[1] = UInt64(UInt(bitPattern: file.utf8Start))
+        // Relaxed and not plain: a plain store with nothing but a trap behind it is dead to the optimiser.
+        clinux_store_relaxed(words, UInt64(line) &<< 8 | UInt64(step))
+        clinux_store_relaxed(words + 1, UInt64(UInt(bitPattern: file.utf8Start)))
     }
 
     /// Notes that the worker waits and does nothing for anybody.
     @inline(__always)
-    func clear() { words[0] = 0 }
+    func clear() { clinux_store_relaxed(words, 0) }
 }
 
 /// The shared memory of all notes: written by the server process, read by the supervisor after a crash.
