@@ -392,6 +392,8 @@ def read_log(path):
     with open(path) as log:
         for line in log:
             entry = json.loads(line)
+            if "dropped_lines" in entry:
+                continue
             counts["lines"] += 1
             ids.add(entry["id"])
             reasons[entry["reason"] or "-"] += 1
