@@ -103,6 +103,7 @@ final class ScriptedKernel {
         if complaints.count < 20 { complaints.append(text()) }
     }
 
+    @inline(__always)
     func trace(_ text: @autoclosure () -> String) {
         if tracing { print("\((clock.now - 1_000_000_000_000) / 1000) µs: \(text())") }
     }
@@ -204,6 +205,7 @@ final class ScriptedKernel {
             }
         }
         submissions.append(.operation(number))
+        trace("start \(kind) fd \(descriptor)")
     }
 
     private func claim(_ place: inout Int32, _ number: Int32, _ what: StaticString, _ descriptor: Int32) {
@@ -242,6 +244,7 @@ final class ScriptedKernel {
             complain("close of descriptor \(descriptor) with \(entry.pointee.inFlight) operations in flight")
         }
         entry.pointee.isClosing = true
+        trace("close fd \(descriptor)")
         submissions.append(.close(descriptor))
     }
 
