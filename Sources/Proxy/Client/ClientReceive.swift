@@ -98,14 +98,25 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Goes on with bytes that had to wait.
+    ///
+    /// What follows from them may ask for the same again: the call that is under way goes on by itself, and a second
+    /// one would use its bytes twice.
     mutating func useInput(_ client: UnsafeMutablePointer<ClientConnection>) {
+        guard !client.pointee.flags.contains(.usingInput) else { return }
+        let owner = token(.none, client)
+        client.pointee.flags.insert(.usingInput)
         while let block = client.pointee.input.head, client.pointee.state != .closing {
             let used = understand(client, block.begin, block.count)
+            guard clients.isCurrent(owner) else { return }
             // A connection that began to close has given its input back already.
-            if client.pointee.state == .closing || client.pointee.input.isEmpty { return }
+            if client.pointee.state == .closing || client.pointee.input.isEmpty {
+                client.pointee.flags.remove(.usingInput)
+                return
+            }
             client.pointee.input.consume(used, into: &blocks)
             if used == 0 { break }
         }
+        client.pointee.flags.remove(.usingInput)
         let low = servers[Int(client.pointee.server)].lowBytes
         if client.pointee.input.count <= low, mayReceive(client) { resumeReceiving(client) }
         if client.pointee.input.isEmpty && client.pointee.flags.contains(.sawEnd) { onEnd(client) }
