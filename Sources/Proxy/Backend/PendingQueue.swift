@@ -81,17 +81,21 @@ extension Worker where Ring: ~Copyable {
                 moveBackendQueue(backends[server.pointee.candidateBackends[at]])
             }
             while !server.pointee.pending.isEmpty {
-                let exchange = exchanges[server.pointee.pending.first]
-                let chosen = chooseCandidate(exchange, server)
+                let first = server.pointee.pending.first
+                let chosen = chooseCandidate(exchanges[first], server)
                 guard chosen >= 0 else { break }
-                wake(exchange, for: backends[server.pointee.candidateBackends[chosen]])
+                wake(exchanges[first], for: backends[server.pointee.candidateBackends[chosen]])
+                // What is free does not suit it: it waits on, and those behind it with it.
+                if server.pointee.pending.first == first { break }
             }
         }
     }
 
     private mutating func moveBackendQueue(_ backend: UnsafeMutablePointer<Backend>) {
         while !backend.pointee.pending.isEmpty, backend.pointee.candidate >= 0, candidate(backend).pointee.isUsable {
-            wake(exchanges[backend.pointee.pending.first], for: backend)
+            let first = backend.pointee.pending.first
+            wake(exchanges[first], for: backend)
+            if backend.pointee.pending.first == first { break }
         }
     }
 
