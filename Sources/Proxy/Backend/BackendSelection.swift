@@ -33,7 +33,8 @@ extension Worker where Ring: ~Copyable {
             attach(exchange, to: idle, backend)
             return .next(.sendRequest)
         }
-        guard candidate(backend).pointee.isUsable, backend.pointee.connectionCount < backend.pointee.limits.connectionsMax,
+        guard candidate(backend).pointee.isUsable, !backend.pointee.isOpeningPaused,
+            backend.pointee.connectionCount < backend.pointee.limits.connectionsMax,
             open(backend)
         else {
             return waitInQueue(exchange)
@@ -91,7 +92,7 @@ extension Worker where Ring: ~Copyable {
         // Connections that are being opened are promised to those who wait for them.
         // A backend that could not be reached gets one connection to show that it is back.
         let spare =
-            backend.pointee.connectionCount < limits.connectionsMax
+            backend.pointee.connectionCount < limits.connectionsMax && !backend.pointee.isOpeningPaused
             && (backend.pointee.connectFailures == 0 || backend.pointee.connectingCount == 0)
         candidate.pointee.isUsable =
             backend.pointee.state == .up
