@@ -75,8 +75,8 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    /// The receive ended without an error: it was paused, or the kernel wants it armed again.
-    private mutating func onReceiveStopped(_ client: UnsafeMutablePointer<ClientConnection>) {
+    /// The receive ended without an error: it was paused, found no buffer, or the kernel wants it armed again.
+    mutating func onReceiveStopped(_ client: UnsafeMutablePointer<ClientConnection>) {
         if client.pointee.exchange != noSlot, continueSplicing(client) { return }
         receive(client)
     }

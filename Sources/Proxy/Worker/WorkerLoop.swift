@@ -111,7 +111,7 @@ extension Worker where Ring: ~Copyable {
             let client = clients[slot]
             if client.pointee.flags.contains(.starved) {
                 client.pointee.flags.remove(.starved)
-                receive(client)
+                onReceiveStopped(client)
             }
         }
         for slot in 0..<UInt32(connections.highest) where connections.isTaken(slot) {

@@ -252,11 +252,11 @@ final class ScriptedKernel {
 
     /// Submits, then lets time pass until something is completed or the wait is over.
     func enter(waitNanoseconds: UInt64?) -> Int32 {
+        let submitted = Int32(submissions.count)
+        submit()
         for pipe in pipes where pipe != nil && pipe!.bytes.count > 0 {
             complain("a pipe holds \(pipe!.bytes.count) bytes while the worker waits")
         }
-        let submitted = Int32(submissions.count)
-        submit()
         if faults.strikes(.interruption) {
             advance(to: clock.now + 1_000)
             show()
