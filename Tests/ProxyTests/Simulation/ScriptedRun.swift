@@ -223,6 +223,11 @@ final class ScriptedRun {
         var worker = Worker(
             ring: ScriptedRing(kernel), start: start, counters: counters, mailbox: mailbox, events: EventLog(),
             register: BackendRegister())
+        if kernel.tracing {
+            print(settings)
+            print(kernel.sizes)
+            for plan in plans { print(plan) }
+        }
         worker.startListening()
         worker.startWaitingForWake()
         let end = kernel.clock.now + 4_000_000_000_000

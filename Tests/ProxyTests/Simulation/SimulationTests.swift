@@ -6,7 +6,7 @@ import Testing
 /// The real worker on a scripted ring, under seeded faults.
 @Suite struct SimulationTests {
     /// Seeds that found something once.
-    static let pinned: [UInt64] = []
+    static let pinned: [UInt64] = [1, 9, 15, 17, 27, 33, 36, 51, 53, 56, 58, 66, 357]
 
     /// The first seed and how many to run: `WEIR_SEED`, `WEIR_SEEDS`; otherwise as many as fit into `secondsMax`.
     static let first = environment("WEIR_SEED") ?? 1
@@ -23,7 +23,7 @@ import Testing
         let end = monotonicMilliseconds() + Self.secondsMax * 1_000
         var ran = 0
         var failures = 0
-        while ran < Self.count, monotonicMilliseconds() < end, failures < 5 {
+        while ran < Self.count, monotonicMilliseconds() < end, failures < 12 {
             if !check(UInt64(Self.first + ran)) { failures += 1 }
             ran += 1
         }
