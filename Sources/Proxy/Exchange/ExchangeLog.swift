@@ -28,7 +28,7 @@ extension Worker where Ring: ~Copyable {
         record.totalNanoseconds = Int64(clock.now &- exchange.pointee.startedAt)
         record.pendingNanoseconds = Int64(exchange.pointee.pendingNanoseconds)
         if exchange.pointee.firstByteAt > 0 {
-            record.firstByteNanoseconds = Int64(exchange.pointee.firstByteAt &- exchange.pointee.sentAt)
+            record.firstByteNanoseconds = Int64(truncatingIfNeeded: exchange.pointee.firstByteAt &- exchange.pointee.sentAt)
         }
         record.method = byteSlice(exchange, head.methodStart, head.methodLength)
         record.target = byteSlice(exchange, head.targetStart, head.targetLength)

@@ -85,6 +85,7 @@ extension Worker where Ring: ~Copyable {
             exchange.pointee.flags.remove([
                 .firstByteSeen, .reusedConnection, .pipelined, .requestSent, .splicingAnswer, .splicingRequest,
             ])
+            exchange.pointee.firstByteAt = 0
             exchange.pointee.backend = -1
             exchange.pointee.step = .selectBackend
             walk(exchange)
