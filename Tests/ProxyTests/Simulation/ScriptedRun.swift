@@ -16,6 +16,8 @@ final class ScriptedRun {
     private var random: ScriptedRandom
     private var settings = ServerSettings()
     private(set) var ticks = 0
+    /// What the worker counted, and how requests ended.
+    private(set) var totals: [String: Int] = [:]
 
     init(seed: UInt64, without disabled: Set<ScriptedFault> = [], tracing: Bool = false) {
         self.seed = seed
@@ -251,6 +253,8 @@ final class ScriptedRun {
         }
         worker.tick()
         worker.flushLogs(atEnd: true)
+        for counter in WorkerCounter.allCases where counters[counter] > 0 { totals[counter.word] = Int(counters[counter]) }
+        for plan in plans { totals["outcome \(plan.outcome)".prefix(while: { $0 != "\"" }).description, default: 0] += 1 }
         if complaints.isEmpty && kernel.complaints.isEmpty { checkEnd(worker, counters, log) }
         return kernel.complaints + complaints
     }
