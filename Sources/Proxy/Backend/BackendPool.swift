@@ -85,13 +85,13 @@ extension Worker where Ring: ~Copyable {
         guard fd >= 0 else {
             count(.backendConnectFailures)
             logs.events.emit(.error, "no descriptor for a backend connection: raise max-nofile", error: fd)
-            wheel.set(queueTimer, clock.now &+ 100_000_000)
+            pauseOpening(backend)
             return false
         }
         let number = backend.pointee.timer.slot
         guard let slot = connections.take(BackendConnection(fd: fd, backend: Int32(number), slot: 0, now: clock.now)) else {
             ring.startClose(fd)
-            wheel.set(queueTimer, clock.now &+ 100_000_000)
+            pauseOpening(backend)
             return false
         }
         let connection = connections[slot]

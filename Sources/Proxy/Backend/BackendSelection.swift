@@ -106,7 +106,8 @@ extension Worker where Ring: ~Copyable {
     /// Whether one more connection may be opened: those being opened are promised to who waits for them, and a backend
     /// that could not be reached gets one connection to show that it is back.
     private func mayOpen(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
-        backend.pointee.state == .up && backend.pointee.connectionCount < backend.pointee.limits.connectionsMax
+        backend.pointee.state == .up && !backend.pointee.isOpeningPaused
+            && backend.pointee.connectionCount < backend.pointee.limits.connectionsMax
             && (backend.pointee.connectFailures == 0 || backend.pointee.connectingCount == 0)
     }
 

@@ -49,9 +49,18 @@ extension Worker where Ring: ~Copyable {
 
     /// The pause is over: one of those who wait finds out whether the backend is back.
     mutating func onBackendTimer(_ backend: UnsafeMutablePointer<Backend>) {
-        guard backend.pointee.state == .down else { return }
-        backend.pointee.state = .up
+        backend.pointee.isOpeningPaused = false
+        if backend.pointee.state == .down { backend.pointee.state = .up }
         refresh(backend)
         queuesMayMove = true
+    }
+
+    private static var openingPauseNanoseconds: UInt64 { 100_000_000 }
+
+    /// Opens no connection for a moment, because there is nothing to open one with; those who wait try again then.
+    mutating func pauseOpening(_ backend: UnsafeMutablePointer<Backend>) {
+        backend.pointee.isOpeningPaused = true
+        if backend.pointee.state != .down { wheel.set(&backend.pointee.timer, clock.now &+ Self.openingPauseNanoseconds) }
+        refresh(backend)
     }
 }

@@ -98,6 +98,9 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Goes on with bytes that had to wait.
+    ///
+    /// What follows from them may ask for the same again: the call that is under way goes on by itself, and a second
+    /// one would use its bytes twice.
     mutating func useInput(_ client: UnsafeMutablePointer<ClientConnection>) {
         // Using a head may lead here again, while its bytes still stand in the queue: the outer call goes on.
         guard !client.pointee.flags.contains(.usingInput) else { return }

@@ -81,8 +81,7 @@ extension Worker where Ring: ~Copyable {
         } else {
             markDirty(client)
         }
-        // The end of an answer may have been the end of the connection.
-        if clients.isCurrent(completion.token) { resumeBackend(of: client) }
+        resumeBackend(of: client)
     }
 
     /// Counts what a client took.

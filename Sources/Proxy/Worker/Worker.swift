@@ -63,8 +63,6 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     let register: BackendRegister
     let crashNote: CrashNote
     let drainTimer: UnsafeMutablePointer<Timer>
-    /// Looks at the queues again after no socket could be opened.
-    let queueTimer: UnsafeMutablePointer<Timer>
     /// Number of the tick: requests of one tick may share a backend connection.
     var tickNumber: UInt64 = 0
     /// Own answers carry the date, printed once a second.
@@ -103,8 +101,6 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         crashNote = CrashNote(worker: start.index)
         drainTimer = .allocate(capacity: 1)
         drainTimer.initialize(to: Timer(.worker, slot: 1))
-        queueTimer = .allocate(capacity: 1)
-        queueTimer.initialize(to: Timer(.worker, slot: 2))
         scratchFields = .allocate(capacity: Self.scratchFieldsMax)
         minWaitMicroseconds = start.settings.efficiencyMode ? 100 : 0
         debugTrapAtRequest = UInt64(max(start.settings.debugTrapAtRequest, 0))

@@ -77,8 +77,7 @@ extension Worker where Ring: ~Copyable {
         case .worker:
             switch slot {
             case 0: startListening()
-            case 1: break  // the drain looks at the clock at the end of every tick
-            default: queuesMayMove = true
+            default: break  // the drain looks at the clock at the end of every tick
             }
         }
     }
