@@ -78,6 +78,8 @@ extension Worker where Ring: ~Copyable {
         }
         if client.pointee.output.isEmpty {
             onOutputEmpty(client)
+            // That may have been the end of the connection, and its slot is gone.
+            guard clients.isCurrent(completion.token) else { return }
         } else {
             markDirty(client)
         }

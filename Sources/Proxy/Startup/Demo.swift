@@ -13,10 +13,10 @@ public func demo(port: UInt16, readyDescriptor: Int32?) -> Int32 {
             let address = addresses.first.map { "\($0)" } ?? ""
             return """
 
-                An origin answers behind Weir. In another terminal, try:
-                  curl -i http://\(address)/
-                  curl -s -o /dev/null -w '%{size_download} bytes at %{speed_download} bytes/s\\n' http://\(address)/bytes/100000000
-                  weir stat
+                An origin answers behind Weir; a browser at http://\(address)/ shows what it sees. In another terminal, try:
+                  curl -i http://\(address)/hello
+                  curl -v -o /dev/null http://\(address)/bytes/1000000000
+                  curl -sZ -o /dev/null 'http://\(address)/hello?[1-10000]' && \(CommandLine.arguments[0]) stat
                 Ctrl-C ends both.
 
 

@@ -110,10 +110,11 @@ struct AdminPathTests {
 struct RunningAdminTests {
     private func running(_ body: (_ weir: RunningWeir, _ port: UInt16, _ socket: String) throws -> Void) throws {
         let folder = try Folder()
+        let backend = OneAnswerBackend()
         let socket = "\(folder.path)/admin"
         let file = try folder.write(
             "weir.conf",
-            "workers = 2\nadmin-socket = \"\(socket)\"\nserver {\n addr = 127.0.0.1\n port = 0\n downstream a {\n addr = 127.0.0.1\n port = 9\n }\n}\n")
+            "workers = 2\nadmin-socket = \"\(socket)\"\nserver {\n addr = 127.0.0.1\n port = 0\n downstream a {\n addr = 127.0.0.1\n port = \(backend.port)\n }\n}\n")
         let (weir, port) = try RunningWeir.serving(["run", file])
         try body(weir, port, socket)
         weir.signal(SIGTERM)

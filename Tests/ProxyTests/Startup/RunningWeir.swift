@@ -262,9 +262,59 @@ final class TestConnection {
     deinit { close(descriptor) }
 
     /// The status line that one request gets; empty when the connection broke.
-    static func status(port: UInt16) -> String {
+    static func status(port: UInt16, _ request: String = "GET / HTTP/1.1\r\nHost: weir.test\r\nConnection: close\r\n\r\n") -> String {
         guard let connection = TestConnection(port: port) else { return "" }
-        connection.send("GET / HTTP/1.1\r\nHost: weir.test\r\nConnection: close\r\n\r\n")
+        connection.send(request)
         return String(connection.receiveAll().prefix { $0 != "\r\n" && $0 != "\r" })
     }
+
+    /// Whether somebody answers on a port: a request that Weir refuses at once, whatever its backends do.
+    static func isAnswered(port: UInt16) -> Bool { status(port: port, "GET / HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 ") }
+}
+
+/// A backend that answers every connection once.
+final class OneAnswerBackend {
+    let port: UInt16
+    private let listener: Int32
+
+    /// The port is 0 when there is none to be had.
+    init() {
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        port = listenAnywhere(listener)
+        var thread = pthread_t()
+        let context = UnsafeMutableRawPointer(bitPattern: Int(listener))
+        if pthread_create(&thread, nil, { answerOnce(Int32(Int(bitPattern: $0))) }, context) == 0 { pthread_detach(thread) }
+    }
+
+    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
+}
+
+/// Makes a socket listen on a free port of 127.0.0.1; the port, or 0.
+private func listenAnywhere(_ listener: Int32) -> UInt16 {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let listens = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+            bind(listener, generic, length) == 0 && listen(listener, 64) == 0 && getsockname(listener, generic, &length) == 0
+        }
+    }
+    return listens ? UInt16(bigEndian: address.sin_port) : 0
+}
+
+/// Answers each connection with 200; ends when the listener is shut down.
+private func answerOnce(_ listener: Int32) -> UnsafeMutableRawPointer? {
+    while true {
+        let client = accept(listener, nil, nil)
+        if client < 0 { break }
+        var bytes = [UInt8](repeating: 0, count: 4_096)
+        if recv(client, &bytes, bytes.count, 0) > 0 {
+            let answer = Array("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".utf8)
+            _ = Glibc.send(client, answer, answer.count, Int32(MSG_NOSIGNAL))
+        }
+        close(client)
+    }
+    close(listener)
+    return nil
 }

@@ -1,0 +1,187 @@
+import CUring
+import Glibc
+
+/// Answers as the demo's origin on a listening socket that it was given; ends with the process.
+func runOrigin(listener: Int32) -> Int32 {
+    let origin: Origin
+    do throws(RingFailure) {
+        origin = Origin(ring: try KernelRing(), listener: listener)
+    } catch {
+        say("the origin cannot start: \(error.call): \(errorText(error.errno))")
+        return 1
+    }
+    origin.run()
+}
+
+/// A small server on the same engine as the proxy: something to put behind it, and to load it with.
+///
+/// One thread, one ring, one loop. Every connection handles one request after the other; small answers of a pipeline
+/// gather and go out in one send. Large bodies are sent straight from a table that never changes, without a copy.
+struct Origin: ~Copyable {
+    /// Connections at a time; the next ones are closed at once.
+    static var connectionsMax: Int { 8_192 }
+    /// Bytes that may wait unread, or unsent, before a connection is read no further.
+    static var highBytes: Int { 65_536 }
+    static var idleNanoseconds: UInt64 { 300_000_000_000 }
+    /// A head must be whole within this time.
+    static var headNanoseconds: UInt64 { 30_000_000_000 }
+    /// The peer of a request, an answer or a tunnel must move something within this time.
+    static var progressNanoseconds: UInt64 { 300_000_000_000 }
+    static var lingerNanoseconds: UInt64 { 2_000_000_000 }
+    static var acceptPauseNanoseconds: UInt64 { 100_000_000 }
+
+    var ring: KernelRing
+    let listener: Int32
+    let listenerPort: UInt16
+    var clock: RingClock
+    var wheel: TimerWheel
+    var blocks = BlockPool()
+    var connections = Slab<OriginConnection>(capacity: connectionsMax)
+    let pattern = OriginPattern()
+    let limits = HeadLimits()
+    /// The request that is being looked at; its ranges are meant over the bytes of `requestBytes`.
+    var request = RequestHead()
+    var requestBytes = UnsafeRawPointer(bitPattern: 1)!
+    let requestFields: UnsafeMutableBufferPointer<FieldRange>
+    private let acceptTimer: UnsafeMutablePointer<Timer>
+
+    init(ring: consuming KernelRing, listener: Int32) {
+        var ring = ring
+        clock = ring.readClock()
+        wheel = TimerWheel(now: clock.now)
+        listenerPort = ring.localPort(listener)
+        self.ring = ring
+        self.listener = listener
+        requestFields = .allocate(capacity: limits.fieldsMax)
+        requestFields.initialize(repeating: FieldRange())
+        acceptTimer = .allocate(capacity: 1)
+        acceptTimer.initialize(to: Timer(.worker, slot: 0))
+    }
+
+    consuming func run() -> Never {
+        startAccept()
+        while true { tick() }
+    }
+
+    private mutating func tick() {
+        _ = ring.enter(waitNanoseconds: wheel.nanosecondsToNext(now: clock.now), minWaitMicroseconds: 0)
+        clock = ring.readClock()
+        let ready = ring.completionCount()
+        for index in 0..<ready { dispatch(ring.completion(at: index)) }
+        ring.consumeCompletions(ready)
+        while let timer = wheel.nextDue(now: clock.now) {
+            if timer.pointee.kind == .worker {
+                startAccept()
+            } else {
+                let connection = connections[timer.pointee.slot]
+                onTimer(connection)
+                releaseIfDone(connection)
+            }
+        }
+    }
+
+    private mutating func dispatch(_ completion: Completion) {
+        switch completion.token.kind {
+        case .accept: onAccept(completion)
+        case .clientReceive:
+            onReceive(completion)
+            releaseIfDone(connections[completion.token.slot])
+        case .clientSend:
+            onSend(completion)
+            releaseIfDone(connections[completion.token.slot])
+        case .none, .wake, .clientWritable, .clientReadable, .clientClosed, .backendConnect, .backendReceive,
+            .backendSend, .backendWritable, .backendReadable, .logWrite:
+            break  // silent operations; the rest is never started here
+        }
+    }
+
+    // MARK: - Accepting
+
+    private mutating func startAccept() { ring.startAccept(listener, token: OperationToken(.accept, slot: 0)) }
+
+    private mutating func onAccept(_ completion: Completion) {
+        guard completion.result >= 0 else {
+            // Out of descriptors, or of memory: what waits in the queue is taken a little later.
+            if !completion.hasMore { wheel.set(acceptTimer, clock.now &+ Self.acceptPauseNanoseconds) }
+            return
+        }
+        if !completion.hasMore { startAccept() }
+        let socket = completion.result
+        guard let slot = connections.take(OriginConnection(socket: socket, slot: 0)) else {
+            ring.startClose(socket)
+            return
+        }
+        let connection = connections[slot]
+        connection.initialize(to: OriginConnection(socket: socket, slot: slot))
+        ring.setOptions(socket, SocketOptions(keepAlive: false))
+        setTimer(connection, Self.idleNanoseconds)
+        receive(connection)
+    }
+
+    // MARK: - Time and the end of connections
+
+    @inline(__always)
+    mutating func setTimer(_ connection: UnsafeMutablePointer<OriginConnection>, _ nanoseconds: UInt64) {
+        wheel.set(&connection.pointee.timer, clock.now &+ nanoseconds)
+    }
+
+    private mutating func onTimer(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        switch (connection.pointee.state, connection.pointee.plan) {
+        case (.answering, .delayed):
+            connection.pointee.plan = .nothing
+            releaseHeldAnswer(connection)
+            endAnswer(connection)
+            goOn(connection)
+        case (.answering, .drip):
+            drip(connection)
+            flush(connection)
+        default: close(connection)
+        }
+    }
+
+    func token(_ kind: OperationKind, _ connection: UnsafeMutablePointer<OriginConnection>) -> OperationToken {
+        let slot = connection.pointee.timer.slot
+        return OperationToken(kind, slot: slot, generation: connections.generation(slot))
+    }
+
+    /// Ends our sending side after the last byte and waits a while for the peer to end his, so that he can read it.
+    mutating func linger(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        if connection.pointee.flags.contains(.sawEnd) {
+            close(connection)
+            return
+        }
+        connection.pointee.state = .lingering
+        connection.pointee.input.clear(into: &blocks)
+        _ = shutdown(connection.pointee.socket, Int32(SHUT_WR))
+        setTimer(connection, Self.lingerNanoseconds)
+        connection.pointee.flags.remove(.paused)
+        receive(connection)
+    }
+
+    /// Ends the connection now; its slot is free when the event is over and the kernel has nothing of it in hand.
+    mutating func close(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        guard connection.pointee.state != .closing else { return }
+        connection.pointee.state = .closing
+        wheel.clear(&connection.pointee.timer)
+        if connection.pointee.inFlight > 0 { ring.shutdownBoth(connection.pointee.socket) }
+    }
+
+    /// Breaks an answer off in a way that the peer can tell from its end.
+    mutating func reset(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        ring.resetOnClose(connection.pointee.socket)
+        connection.pointee.flags.insert(.resets)
+        if connection.pointee.flags.contains(.receiving) { ring.startCancel(token(.clientReceive, connection)) }
+        connection.pointee.state = .closing
+        wheel.clear(&connection.pointee.timer)
+    }
+
+    /// Releases a closing connection; only at the end of an event, so that nobody holds what is gone.
+    private mutating func releaseIfDone(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        guard connection.pointee.state == .closing, connection.pointee.inFlight == 0 else { return }
+        connection.pointee.input.clear(into: &blocks)
+        connection.pointee.output.clear(into: &blocks)
+        connection.pointee.held.clear(into: &blocks)
+        ring.startClose(connection.pointee.socket)
+        connections.giveBack(connection.pointee.timer.slot)
+    }
+}

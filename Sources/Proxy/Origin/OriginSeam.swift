@@ -1,1 +1,0 @@
-func runOrigin(listener: Int32) -> Int32 { 1 }

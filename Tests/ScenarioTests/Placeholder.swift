@@ -1,4 +1,0 @@
-import Testing
-import TestSupport
-
-@Suite("placeholder") struct PlaceholderScenario { @Test func builds() {} }
