@@ -83,7 +83,8 @@ extension Worker where Ring: ~Copyable {
         } else {
             markDirty(client)
         }
-        resumeBackend(of: client)
+        // The end of an answer may have been the end of the connection.
+        if clients.isCurrent(completion.token) { resumeBackend(of: client) }
     }
 
     /// Counts what a client took.
