@@ -108,7 +108,6 @@ extension Worker where Ring: ~Copyable {
             startWaitingForClient(client)
             waitForBody(client)
         }
-        if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { debugTrap() }
         walk(exchange)
     }
 
@@ -135,6 +134,7 @@ extension Worker where Ring: ~Copyable {
     // MARK: - The first steps
 
     private mutating func admit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { debugTrap() }
         let server = servers + Int(exchange.pointee.server)
         switch exchange.pointee.head.method {
         case .connect:
