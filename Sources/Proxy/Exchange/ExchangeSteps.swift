@@ -105,7 +105,6 @@ extension Worker where Ring: ~Copyable {
         client.pointee.rateSince = 0
         client.pointee.waitingFor = .nothing
         wheel.disarm(&client.pointee.timer)
-        if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { debugTrap() }
         walk(exchange)
     }
 
@@ -132,6 +131,7 @@ extension Worker where Ring: ~Copyable {
     // MARK: - The first steps
 
     private mutating func admit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { debugTrap() }
         let server = servers + Int(exchange.pointee.server)
         switch exchange.pointee.head.method {
         case .connect:
