@@ -88,6 +88,8 @@ extension Worker where Ring: ~Copyable {
         } else {
             markDirty(client)
         }
+        // The end of an answer may have been the end of the connection, and its slot is gone.
+        guard clients.isCurrent(completion.token) else { return }
         resumeBackend(of: client)
     }
 

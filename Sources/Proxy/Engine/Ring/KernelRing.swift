@@ -63,6 +63,8 @@ struct KernelRing: ~Copyable, RingPort {
         let made = io_uring_queue_init_params(submissionEntries, ring, &parameters)
         guard made == 0 else { throw RingFailure(call: "io_uring_setup", errno: -made) }
         _ = io_uring_register_ring_fd(ring)
+        // A copy of a crashed process, which writes its backtrace, must not keep what the ring has armed alive.
+        _ = io_uring_ring_dontfork(ring)
         var error: Int32 = 0
         guard
             let client = curing_setup_buffer_ring(ring, UInt32(clientBuffers), Int32(BufferGroup.client.rawValue), &error),
