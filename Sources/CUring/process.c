@@ -289,6 +289,7 @@ static void mark_crash(int number, siginfo_t *info, void *context)
             if (copy == 0) {
                 setpgid(0, 0);
                 syscall(SYS_close_range, 3, UINT_MAX, 0); /* clients must see their connections end */
+                setpriority(PRIO_PROCESS, 0, 19);         /* the next process needs the processors more */
                 next = &handlers_before[i];
             } else if (copy > 0) {
                 setpgid(copy, copy); /* here too: it must have left our group when we are reaped */
