@@ -39,7 +39,8 @@ struct SharedConnectionScene {
     /// GETs of `/0`, `/1` … in one tick, all on one backend connection in some order; a machine that is busy makes the backend
     /// look slow, so it is tried several times.
     func shared() throws -> [Arrived] {
-        for _ in 0..<30 {
+        let deadline = Deadline(after: Patience.step * 3)
+        while !deadline.isOver {
             try warm()
             let arrived = try burst(clients.indices.map { Bytes("GET /\($0) HTTP/1.1\r\nHost: test\r\n\r\n") })
             if Set(arrived.map(\.connection.number)).count == 1 { return arrived }
