@@ -15,7 +15,7 @@ SECONDS_EACH ?= 60
 export WEIR_ALLOCATOR := $(ALLOCATOR)
 
 build_packages := liburing-dev libc-ares-dev libjemalloc-dev
-test_packages := $(build_packages) nginx-light curl wrk procps
+test_packages := $(build_packages) nginx-light curl wrk procps valgrind
 
 # Installs the Debian packages of $(1) that are missing; says nothing when none is.
 define install
@@ -32,7 +32,7 @@ fi
 endef
 
 .PHONY: setup setup-tests toolchain build run test soak fuzz lint format \
-	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-glibc
+	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc
 
 toolchain:
 	@command -v swift >/dev/null || { echo "Weir needs Swift 6.3 on the PATH: https://www.swift.org/install"; exit 1; }
@@ -51,7 +51,7 @@ run: build
 
 # Everything that proves it. Each step is a target of its own and can be run alone; all run even when one fails.
 test: setup-tests
-	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-scenarios \
+	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-counts test-scenarios \
 		test-asan test-tsan test-glibc test-fuzz
 
 units := EngineTests|HTTPTests|ProxyTests|TidyTests
@@ -99,8 +99,12 @@ test-fuzz: setup-tests
 test-disassembly: build
 	@$(call run_script,Tests/Disassembly/run)
 
-test-allocations: build
+test-allocations: setup-tests
 	@$(call run_script,Tests/Allocations/run)
+
+# Instructions of a small exchange, against Benchmarks/Thresholds.
+test-counts: setup-tests
+	@$(call run_script,Tests/Counts/run)
 
 fuzz: setup-tests
 	@$(call run_script,Tests/Fuzz/run,$(SECONDS_EACH))

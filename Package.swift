@@ -37,6 +37,8 @@ let package = Package(
             name: "weir",
             dependencies: ["Proxy", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
+        // Small exchanges on a scripted ring, for counts of allocations and instructions.
+        .executableTarget(name: "weir-counts", dependencies: ["Proxy"], path: "Tests/Counts", exclude: ["run"], swiftSettings: strict),
         // Runs a command where io_uring is forbidden, for tests of what is then said.
         .executableTarget(name: "forbid", path: "Tests/Forbid", cSettings: strictC),
         // The vocabulary of the scenario tests: scripted peers, the proxy under test.

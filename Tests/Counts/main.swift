@@ -1,0 +1,9 @@
+import Proxy
+
+// Prints what small exchanges cost: `weir-counts EXCHANGES`.
+
+let exchanges = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 10_000
+let counts = countExchanges(exchanges)
+let allocated = counts.allocatedBytes.map { "\($0)" } ?? "null"
+print(
+    #"{"exchanges": \#(counts.exchanges), "allocated_bytes": \#(allocated), "ticks": \#(counts.ticks), "complaints": \#(counts.complaints)}"#)
