@@ -141,7 +141,13 @@ extension Worker where Ring: ~Copyable {
                 return
             }
             round &+= 1
-            let goal = Int(min(UInt64(exchange.pointee.spliceGoal), connection.pointee.remaining))
+            guard let room = roomForAnswer(client) else {
+                exchange.pointee.sinkWasFull = true
+                wheel.disarm(&connection.pointee.timer)
+                waitForSink(client, connection)
+                return
+            }
+            let goal = Int(min(UInt64(min(exchange.pointee.spliceGoal, room)), connection.pointee.remaining))
             switch move(from: connection.pointee.fd, to: client.pointee.fd, goal: goal, refused: &client.pointee.output) {
             case .moved(let bytes):
                 countSpliced(exchange, connection, client, bytes)
@@ -176,6 +182,16 @@ extension Worker where Ring: ~Copyable {
         }
         connection.pointee.flags.remove(.splicing)
         endAnswer(connection, exchange)
+    }
+
+    /// How much a client's socket is sure to take, so that a stalled client leaves next to nothing in our memory: what
+    /// the socket refuses has to be read back out of the pipe and kept. Nil when that is not worth a splice.
+    private mutating func roomForAnswer(_ client: UnsafeMutablePointer<ClientConnection>) -> Int? {
+        let most = servers[Int(client.pointee.server)].notSentLowBytes
+        if most == 0 { return Self.pipeBytes }
+        let room = most &- ring.unsentBytes(client.pointee.fd)
+        // A poll says "writable" when less than half of it is unsent, so waiting never turns in circles.
+        return room >= max(1, min(Self.spliceGoalMin, most / 2)) ? room : nil
     }
 
     private mutating func countSpliced(
