@@ -96,7 +96,7 @@ def main():
     options = options.parse_args()
     wrong = []
 
-    off = CONFIGURATION.replace("TIMERS", "write-timeout = 0 min-rate = 0")
+    off = CONFIGURATION.replace("TIMERS", "write-timeout = 0 min-rate = 0 tcp-user-timeout = 0")
     with Setting(options.weir, off) as setting:
         time.sleep(2)
         before = (memory_bytes(setting.pid), tcp_bytes(), pipe_bytes(setting.pid))

@@ -163,6 +163,7 @@ extension Worker where Ring: ~Copyable {
             waitForSink(client, connection)
             return
         }
+        let server = servers + Int(client.pointee.server)
         var round = 0
         while connection.pointee.remaining > 0 {
             if round == Self.roundsMax {
@@ -171,12 +172,24 @@ extension Worker where Ring: ~Copyable {
                 return
             }
             round &+= 1
-            let goal = Int(min(UInt64(exchange.pointee.answerSplice.goal), connection.pointee.remaining))
+            var most = exchange.pointee.answerSplice.goal
+            if most <= Self.spliceGoalFirst {
+                // A client that has not shown yet that it is fast gets what its socket is sure to take.
+                guard let room = roomForAnswer(client) else {
+                    exchange.pointee.answerSplice.sinkWasFull = true
+                    wheel.disarm(&connection.pointee.timer)
+                    waitForSink(client, connection)
+                    return
+                }
+                most = min(most, room)
+            }
+            let goal = Int(min(UInt64(most), connection.pointee.remaining))
             switch move(from: connection.pointee.fd, to: client.pointee.fd, goal: goal, refused: &client.pointee.output) {
             case .moved(let bytes):
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes)
-                exchange.pointee.answerSplice.goal = min(exchange.pointee.answerSplice.goal &* 2, Self.pipeBytes)
+                exchange.pointee.answerSplice.goal = min(
+                    exchange.pointee.answerSplice.goal &* 2, max(server.pointee.highBytes, Self.spliceGoalMin))
                 touchTunnel(client)
             case .sinkFull(let bytes):
                 countSpliced(exchange, connection, client, bytes)
@@ -236,6 +249,16 @@ extension Worker where Ring: ~Copyable {
             waitForAnswer(connection)
         }
         pollSource(connection)
+    }
+
+    /// How much a client's socket is sure to take, so that a stalled client leaves next to nothing in our memory: what
+    /// the socket refuses has to be read back out of the pipe and kept. Nil when that is not worth a splice.
+    private mutating func roomForAnswer(_ client: UnsafeMutablePointer<ClientConnection>) -> Int? {
+        let most = servers[Int(client.pointee.server)].notSentLowBytes
+        if most == 0 { return Self.pipeBytes }
+        let room = most &- ring.unsentBytes(client.pointee.fd)
+        // A poll says "writable" when less than half of it is unsent, so waiting never turns in circles.
+        return room >= max(1, min(Self.spliceGoalMin, most / 2)) ? room : nil
     }
 
     private mutating func countSpliced(

@@ -42,6 +42,8 @@ struct ServerRuntime {
     let highBytes: Int
     let lowBytes: Int
     let splice: SpliceSettings
+    /// Unsent bytes above which the socket of a client takes no more; 0 = as many as the system likes.
+    let notSentLowBytes: Int
     let forwardedFor: ForwardingSettings.ForwardedFor
     let forwardsProto: Bool
     let forwardsHost: Bool
@@ -92,6 +94,7 @@ extension ServerRuntime {
         highBytes = settings.watermark.highBytes
         lowBytes = settings.watermark.lowBytes
         splice = settings.splice
+        notSentLowBytes = settings.tcp.notSentLowBytes
         forwardedFor = settings.forwarded.forwardedFor
         forwardsProto = settings.forwarded.proto
         forwardsHost = settings.forwarded.host

@@ -71,6 +71,8 @@ extension KernelRing {
         clinux_splice(from, to, count, more ? 1 : 0)
     }
 
+    mutating func unsentBytes(_ socket: Int32) -> Int { max(0, Int(clinux_unsent_bytes(socket))) }
+
     mutating func readNow(_ descriptor: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
         let got = read(descriptor, bytes, count)
         return got < 0 ? Int(-errno) : got

@@ -56,11 +56,18 @@ protocol RingPort: ~Copyable {
     mutating func sendNow(_ socket: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int
     mutating func openPipe(capacityBytes: Int) -> Pipe?
     mutating func splice(from: Int32, to: Int32, count: Int, more: Bool) -> Int
+    /// Bytes that a socket has taken and not sent yet.
+    mutating func unsentBytes(_ socket: Int32) -> Int
     mutating func readNow(_ descriptor: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int
     /// Makes the next inline splice on a socket non-blocking.
     mutating func setNonBlocking(_ socket: Int32)
     /// Closes the sending side with a reset, so that the peer can tell an abort from an end.
     mutating func resetOnClose(_ socket: Int32)
+}
+
+extension RingPort where Self: ~Copyable {
+    /// A kernel without sockets of its own keeps none back.
+    mutating func unsentBytes(_ socket: Int32) -> Int { 0 }
 }
 
 /// Time as a worker sees it during one tick.
