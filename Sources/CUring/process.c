@@ -172,6 +172,8 @@ int cprocess_duplicate(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXE
 
 void cprocess_close_on_exec(int descriptor) { fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
 
+void cprocess_adopt_orphans(void) { prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
 pid_t cprocess_reap(struct cprocess_ending *ending)
 {
     siginfo_t info = {.si_pid = 0};
@@ -266,6 +268,8 @@ static struct sigaction handlers_before[deadly_count];
 
 static void mark_crash(int number, siginfo_t *info, void *context)
 {
+    struct sigaction dies = {.sa_handler = SIG_DFL};
+    struct sigaction *next = &dies; /* what this signal does from here on */
     uint64_t none = 0;
     struct cprocess_crash_mark *mark = crash_mark;
     /* The first crash is the one to tell about. */
@@ -279,13 +283,22 @@ static void mark_crash(int number, siginfo_t *info, void *context)
         mark->fault_address = (uint64_t)(uintptr_t)info->si_addr;
         mark->thread = (uint64_t)syscall(SYS_gettid);
         if (crash_control >= 0) send(crash_control, &crash_word, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        for (int i = 0; i < deadly_count; i++) {
+            if (deadly_signals[i] != number || handlers_before[i].sa_handler == SIG_DFL) continue;
+            pid_t copy = _Fork();
+            if (copy == 0) {
+                setpgid(0, 0);
+                syscall(SYS_close_range, 3, UINT_MAX, 0); /* clients must see their connections end */
+                next = &handlers_before[i];
+            } else if (copy > 0) {
+                setpgid(copy, copy); /* here too: it must have left our group when we are reaped */
+                mark->copy = (uint64_t)copy;
+            }
+        }
     }
-    for (int i = 0; i < deadly_count; i++) {
-        if (deadly_signals[i] != number) continue;
-        /* With the earlier handler back in place, returning repeats the fault and reaches it; a raised signal is sent again. */
-        sigaction(number, &handlers_before[i], NULL);
-        if (info->si_code <= 0) raise(number);
-    }
+    /* Returning repeats the fault, which meets the new handler; a signal that was sent is sent again. */
+    sigaction(number, next, NULL);
+    if (info->si_code <= 0) raise(number);
 }
 
 void cprocess_mark_crashes(struct cprocess_crash_mark *mark, int control, unsigned char word)

@@ -35,6 +35,9 @@ void cprocess_ignore_signal(int signal);
 int cprocess_duplicate(int descriptor);
 void cprocess_close_on_exec(int descriptor);
 
+/* Makes orphans of the children of this process its own children, so that their ends are reported to it. */
+void cprocess_adopt_orphans(void);
+
 /* What became of a child. */
 struct cprocess_ending {
     int exit_code; /* -1 when it did not exit by itself */
@@ -59,12 +62,15 @@ int cprocess_user_ids(const char *name, uid_t *user, gid_t *group);
 int cprocess_group_id(const char *name, gid_t *group);
 
 /* Takes note of deadly signals before Swift's own handler runs: `mark` gets signal, place and address of the fault, and
- * the byte `word` goes to the socket `control`, since a handler that writes a backtrace may take its time. */
+ * the byte `word` goes to the socket `control`.  The process then dies at once, so that the next one can take its place;
+ * where Swift is to write a backtrace, which takes most of a second, a copy of the process stays behind to do it: without
+ * any descriptor but the standard three, in a process group of its own, its number in `mark`. */
 struct cprocess_crash_mark {
     uint64_t signal;
     uint64_t program_counter;
     uint64_t fault_address;
     uint64_t thread; /* as gettid(2) */
+    uint64_t copy;   /* the process that writes the backtrace; 0 = none */
 };
 void cprocess_mark_crashes(struct cprocess_crash_mark *mark, int control, unsigned char word);
 

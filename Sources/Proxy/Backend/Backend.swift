@@ -43,6 +43,8 @@ struct Backend: BitwiseCopyable {
     var heldConnections: Int32 = 0
     /// In which tick `sharedConnection` was given its first request.
     var sharedTick: UInt64 = 0
+    /// No descriptor or slot was left for another connection; tried again when the timer fires.
+    var isOpeningPaused = false
     /// Index among the candidates of its server; -1 = it has left the choice.
     var candidate: Int32 = 0
 }

@@ -24,9 +24,6 @@ struct BackendConnection: BitwiseCopyable {
         static let sendSideClosed = Flags(rawValue: 2048)
         /// Takes no further pipelined request.
         static let full = Flags(rawValue: 4096)
-        /// The exchange at the head was found paused at that tick already.
-        static let headPaused = Flags(rawValue: 8192)
-        static let moreFollows = Flags(rawValue: 16384)
         /// Its answer goes by splice: nothing is received into buffers.
         static let splicing = Flags(rawValue: 32768)
     }
@@ -55,8 +52,6 @@ struct BackendConnection: BitwiseCopyable {
     /// The timer runs for a write, not for an answer.
     var waitsForWrite = false
     var bytesSent: UInt64 = 0
-    /// Since when the client at the head keeps this connection from being read.
-    var pausedSince: UInt64 = 0
     /// When the connection was asked for.
     var startedAt: UInt64
     var connectNanoseconds: UInt64 = 0

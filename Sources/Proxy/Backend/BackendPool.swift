@@ -17,13 +17,13 @@ extension Worker where Ring: ~Copyable {
         let limits = backend.pointee.limits
         let worn = limits.requestsPerConnectionMax > 0 && connection.pointee.requestCount >= limits.requestsPerConnectionMax
         if worn || connection.pointee.flags.contains(.doomed) || connection.pointee.flags.contains(.sawEnd)
-            || backend.pointee.state == .draining || isDraining
+            || backend.pointee.state == .draining || isDraining && backend.pointee.waiting.isEmpty
         {
             close(connection)
             return
         }
         connection.pointee.phase = .head
-        connection.pointee.flags.remove([.full, .headPaused, .paused, .moreFollows])
+        connection.pointee.flags.remove([.full, .paused, .splicing])
         receive(connection)
         offer(connection, backend)
     }
@@ -32,8 +32,8 @@ extension Worker where Ring: ~Copyable {
     private mutating func offer(
         _ connection: UnsafeMutablePointer<BackendConnection>, _ backend: UnsafeMutablePointer<Backend>
     ) {
-        if !backend.pointee.waiting.isEmpty {
-            let exchange = exchanges[backend.pointee.waiting.first]
+        queuesMayMove = true
+        if let exchange = firstWaiting(for: connection, backend) {
             leaveQueue(exchange)
             attach(exchange, to: connection, backend)
             exchange.pointee.step = .sendRequest
@@ -49,8 +49,20 @@ extension Worker where Ring: ~Copyable {
         backend.pointee.idleCount &+= 1
         let idle = backend.pointee.limits.idleNanoseconds
         if idle > 0 { wheel.set(&connection.pointee.timer, clock.now &+ idle) } else { wheel.disarm(&connection.pointee.timer) }
-        queuesMayMove = true
         refresh(backend)
+    }
+
+    /// The first that waits for a connection and may have this one: who saw a used one die wants a new one.
+    private func firstWaiting(
+        for connection: UnsafeMutablePointer<BackendConnection>, _ backend: UnsafeMutablePointer<Backend>
+    ) -> UnsafeMutablePointer<Exchange>? {
+        var slot = backend.pointee.waiting.first
+        while slot != noSlot {
+            let exchange = exchanges[slot]
+            if connection.pointee.requestCount == 0 || !exchange.pointee.flags.contains(.fresh) { return exchange }
+            slot = exchange.pointee.next
+        }
+        return nil
     }
 
     mutating func removeIdle(
@@ -63,6 +75,7 @@ extension Worker where Ring: ~Copyable {
         connection.pointee.nextIdle = noSlot
         connection.pointee.previousIdle = noSlot
         connection.pointee.state = .active
+        wheel.disarm(&connection.pointee.timer)
         backend.pointee.idleCount &-= 1
     }
 
@@ -72,11 +85,13 @@ extension Worker where Ring: ~Copyable {
         guard fd >= 0 else {
             count(.backendConnectFailures)
             logs.events.emit(.error, "no descriptor for a backend connection: raise max-nofile", error: fd)
+            pauseOpening(backend)
             return false
         }
         let number = backend.pointee.timer.slot
         guard let slot = connections.take(BackendConnection(fd: fd, backend: Int32(number), slot: 0, now: clock.now)) else {
             ring.startClose(fd)
+            pauseOpening(backend)
             return false
         }
         let connection = connections[slot]
@@ -141,7 +156,7 @@ extension Worker where Ring: ~Copyable {
         _ connection: UnsafeMutablePointer<BackendConnection>, of exchange: UnsafeMutablePointer<Exchange>
     ) {
         let backend = backends[UInt32(connection.pointee.backend)]
-        settleFirstByte(exchange, backend, failed: exchange.pointee.failure != .none && exchange.pointee.failure != .clientGone)
+        settleFirstByte(exchange, backend, failed: exchange.pointee.failure.isBackends)
         if exchange.pointee.flags.contains(.countedActive) {
             exchange.pointee.flags.remove(.countedActive)
             backend.pointee.activeExchanges &-= 1

@@ -128,7 +128,16 @@ extension Worker where Ring: ~Copyable {
         _ connection: UnsafeMutablePointer<BackendConnection>, _ exchange: UnsafeMutablePointer<Exchange>,
         _ bytes: UnsafeRawPointer, _ length: Int
     ) -> Int {
-        if !exchange.pointee.flags.contains(.firstByteSeen) { onFirstByte(connection, exchange) }
+        if !exchange.pointee.flags.contains(.firstByteSeen) {
+            if connection.pointee.bytesSent <= exchange.pointee.sentMark, !connection.pointee.flags.contains(.sending) {
+                // No byte of the request has gone out: this is no answer to it.
+                count(.oddities)
+                exchange.pointee.flags.contains(.pipelined)
+                    ? onIrregular(connection) : onConnectionLost(connection, .backendClosed)
+                return 0
+            }
+            onFirstByte(connection, exchange)
+        }
         guard let block = connection.pointee.headBlock else {
             switch parse(connection, exchange, bytes, length) {
             case .complete:
@@ -148,8 +157,7 @@ extension Worker where Ring: ~Copyable {
                 connection.pointee.headArrival = HeadArrival()
                 return length
             case .failed:
-                count(.parseFailures)
-                onConnectionLost(connection, .badAnswer)
+                onBadHead(connection, exchange)
                 return 0
             }
         }
@@ -190,10 +198,18 @@ extension Worker where Ring: ~Copyable {
             return connection.pointee.state == .closing ? 0 : max(headLength &- before, 0)
         case .incomplete: return piece
         case .failed:
-            count(.parseFailures)
-            onConnectionLost(connection, .badAnswer)
+            onBadHead(connection, exchange)
             return 0
         }
+    }
+
+    /// An unreadable head: on a shared connection it may be the rest of the answer before, so that one is not to blame.
+    private mutating func onBadHead(
+        _ connection: UnsafeMutablePointer<BackendConnection>, _ exchange: UnsafeMutablePointer<Exchange>
+    ) {
+        count(.parseFailures)
+        exchange.pointee.flags.contains(.pipelined)
+            ? onIrregular(connection) : onConnectionLost(connection, .badAnswer)
     }
 
     @inline(__always)

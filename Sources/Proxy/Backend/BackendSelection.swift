@@ -15,6 +15,7 @@ extension Worker where Ring: ~Copyable {
         let chosen = chooseCandidate(exchange, server)
         guard chosen >= 0 else { return waitInQueue(exchange) }
         let backend = backends[server.pointee.candidateBackends[chosen]]
+        if !backend.pointee.pending.isEmpty { return waitInQueue(exchange) }
         exchange.pointee.backend = Int32(backend.pointee.timer.slot)
         return connect(exchange, backend)
     }
@@ -33,11 +34,7 @@ extension Worker where Ring: ~Copyable {
             attach(exchange, to: idle, backend)
             return .next(.sendRequest)
         }
-        guard candidate(backend).pointee.isUsable, backend.pointee.connectionCount < backend.pointee.limits.connectionsMax,
-            open(backend)
-        else {
-            return waitInQueue(exchange)
-        }
+        guard mayOpen(backend), open(backend) else { return waitInQueue(exchange) }
         startPending(exchange)
         append(exchange, to: &backend.pointee.waiting, .backendWaiting)
         refresh(backend)
@@ -50,6 +47,7 @@ extension Worker where Ring: ~Copyable {
         _ backend: UnsafeMutablePointer<Backend>
     ) {
         endPending(exchange)
+        exchange.pointee.failure = .none
         exchange.pointee.backend = Int32(backend.pointee.timer.slot)
         exchange.pointee.settingsIndex = backend.pointee.settingsIndex
         exchange.pointee.connection = connection.pointee.timer.slot
@@ -66,12 +64,23 @@ extension Worker where Ring: ~Copyable {
         connection.pointee.state = .active
         if connection.pointee.exchanges.isEmpty { connection.pointee.headSince = clock.now }
         append(exchange, to: &connection.pointee.exchanges, .connectionQueue)
-        exchange.pointee.flags.formUnion([.usedBackend, .waitsForFirstByte, .countedActive])
+        exchange.pointee.flags.formUnion([.usedBackend, .countedActive])
         backend.pointee.activeExchanges &+= 1
         backend.pointee.requests &+= 1
-        candidate(backend).pointee.roundTrip.onStart(now: clock.now)
+        if exchange.pointee.flags.contains(.requestWhole) { startWaitingForFirstByte(exchange, backend) }
         share(connection, exchange, backend)
         refresh(backend)
+    }
+
+    /// The request is through: from now on the backend is what is waited for.
+    mutating func startWaitingForFirstByte(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ backend: UnsafeMutablePointer<Backend>
+    ) {
+        guard backend.pointee.candidate >= 0,
+            exchange.pointee.flags.isDisjoint(with: [.firstByteSeen, .waitsForFirstByte])
+        else { return }
+        exchange.pointee.flags.insert(.waitsForFirstByte)
+        candidate(backend).pointee.roundTrip.onStart(now: clock.now)
     }
 
     // MARK: - Candidates
@@ -87,17 +96,24 @@ extension Worker where Ring: ~Copyable {
         publish(backend)
         guard backend.pointee.candidate >= 0 else { return }
         let candidate = candidate(backend)
-        let limits = backend.pointee.limits
-        // Connections that are being opened are promised to those who wait for them.
-        // A backend that could not be reached gets one connection to show that it is back.
-        let spare =
-            backend.pointee.connectionCount < limits.connectionsMax
-            && (backend.pointee.connectFailures == 0 || backend.pointee.connectingCount == 0)
+        // A backend that refuses further connections may still serve on those it has.
         candidate.pointee.isUsable =
-            backend.pointee.state == .up
-            && (backend.pointee.idleCount > 0 || spare || mayShare(backend))
+            backend.pointee.idleCount > 0 || backend.pointee.state == .up && (mayOpen(backend) || mayShare(backend))
         candidate.pointee.active = backend.pointee.activeExchanges &+ backend.pointee.waiting.count
         candidate.pointee.idle = backend.pointee.idleCount
+    }
+
+    /// Whether one more connection may be opened: those being opened are promised to who waits for them, and a backend
+    /// that could not be reached gets one connection to show that it is back.
+    private func mayOpen(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
+        backend.pointee.state == .up && !backend.pointee.isOpeningPaused
+            && backend.pointee.connectionCount < backend.pointee.limits.connectionsMax
+            && (backend.pointee.connectFailures == 0 || backend.pointee.connectingCount == 0)
+    }
+
+    /// Whether this very exchange would find a connection there: not every one may share.
+    private func canServe(_ exchange: UnsafeMutablePointer<Exchange>, _ backend: UnsafeMutablePointer<Backend>) -> Bool {
+        backend.pointee.idleCount > 0 || mayOpen(backend) || isShareable(exchange) && mayShare(backend)
     }
 
     /// Shows the backend's numbers to other threads.
@@ -122,11 +138,27 @@ extension Worker where Ring: ~Copyable {
     ) -> Int {
         if let cookie = server.pointee.stickyCookie {
             let pinned = stickyCandidate(exchange, server, cookie)
-            if pinned >= 0 && server.pointee.candidates[pinned].isUsable { return pinned }
+            if pinned >= 0, canServe(exchange, backends[server.pointee.candidateBackends[pinned]]) { return pinned }
             exchange.pointee.flags.insert(.setsCookie)
         }
         let key = balancingKey(exchange, server)
-        return server.pointee.balancer.choose(server.pointee.candidates, key: key, now: clock.now)
+        let chosen = server.pointee.balancer.choose(server.pointee.candidates, key: key, now: clock.now)
+        if chosen < 0 || canServe(exchange, backends[server.pointee.candidateBackends[chosen]]) { return chosen }
+        return chooseWithoutSharing(exchange, server, key, not: chosen)
+    }
+
+    /// Chooses anew where the first choice could only be shared and this exchange may not share.
+    private mutating func chooseWithoutSharing(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>, _ key: UInt64,
+        not first: Int
+    ) -> Int {
+        var chosen = first
+        while chosen >= 0, !canServe(exchange, backends[server.pointee.candidateBackends[chosen]]) {
+            server.pointee.candidates[chosen].isUsable = false
+            chosen = server.pointee.balancer.choose(server.pointee.candidates, key: key, now: clock.now)
+        }
+        for at in 0..<server.pointee.candidates.count { refresh(backends[server.pointee.candidateBackends[at]]) }
+        return chosen
     }
 
     /// What the consistent hash goes by; 0 = the request has no such thing.

@@ -10,16 +10,15 @@ extension Worker where Ring: ~Copyable {
         guard !connection.pointee.flags.contains(.sending), !connection.pointee.output.isEmpty else { return }
         connection.pointee.flags.insert(.sending)
         connection.pointee.inFlight &+= 1
-        let more = connection.pointee.flags.contains(.moreFollows)
         let first = connection.pointee.output.head!
         if first.count == connection.pointee.output.count {
             connection.pointee.sendingBytes = first.count
-            ring.startSend(connection.pointee.fd, first.begin, first.count, more: more, token: token(.backendSend, connection))
+            ring.startSend(connection.pointee.fd, first.begin, first.count, more: false, token: token(.backendSend, connection))
         } else {
             var byteCount = 0
             let pieces = connection.pointee.output.pieces(byteCount: &byteCount)
             connection.pointee.sendingBytes = byteCount
-            ring.startSend(connection.pointee.fd, pieces: pieces, more: more, token: token(.backendSend, connection))
+            ring.startSend(connection.pointee.fd, pieces: pieces, more: false, token: token(.backendSend, connection))
         }
         if connection.pointee.phase != .tunnel { waitForBackendWrite(connection) }
     }
@@ -29,7 +28,11 @@ extension Worker where Ring: ~Copyable {
         let limits = backends[UInt32(connection.pointee.backend)].pointee.limits
         guard !isAnswerDue(connection) else { return }
         connection.pointee.waitsForWrite = true
-        if limits.writeNanoseconds > 0 { wheel.set(&connection.pointee.timer, clock.now &+ limits.writeNanoseconds) }
+        if limits.writeNanoseconds > 0 {
+            wheel.set(&connection.pointee.timer, clock.now &+ limits.writeNanoseconds)
+        } else {
+            wheel.disarm(&connection.pointee.timer)
+        }
     }
 
     /// Whether all that was asked has been sent, so that the backend is the one to speak.
@@ -69,10 +72,18 @@ extension Worker where Ring: ~Copyable {
             markDirty(connection)
         } else if connection.pointee.phase == .tunnel {
             onTunnelDrained(connection)
-        } else {
-            waitForAnswer(connection)
+        } else if connection.pointee.state == .active {
+            connection.pointee.waitsForWrite ? stopWaitingForWrite(connection) : waitForAnswer(connection)
         }
+        guard connections.isCurrent(completion.token) else { return }
         resumeClient(of: connection)
+    }
+
+    /// The backend took all there was; whether it has to answer now depends on the client's body.
+    mutating func stopWaitingForWrite(_ connection: UnsafeMutablePointer<BackendConnection>) {
+        connection.pointee.waitsForWrite = false
+        wheel.disarm(&connection.pointee.timer)
+        waitForAnswer(connection)
     }
 
     /// Everything asked has gone out: the backend's time to answer runs.

@@ -30,7 +30,7 @@ extension Worker where Ring: ~Copyable {
         guard slot != noSlot else { return noSlot }
         let connection = connections[slot]
         return connection.pointee.exchanges.count < backend.pointee.limits.pipeline
-            && connection.pointee.flags.isDisjoint(with: [.full, .doomed, .sawEnd]) ? slot : noSlot
+            && connection.pointee.flags.isDisjoint(with: [.full, .doomed, .sawEnd, .paused, .splicing]) ? slot : noSlot
     }
 
     /// A connection with others in flight that this request may join; nil where it gets one of its own.
@@ -41,7 +41,11 @@ extension Worker where Ring: ~Copyable {
         let slot = roomiestShared(backend)
         guard slot != noSlot else { return nil }
         // What came in this tick gathers on one connection; a later tick begins another batch where one is idle.
-        if backend.pointee.sharedTick != tickNumber && backend.pointee.idleCount > 0 { return nil }
+        if backend.pointee.sharedTick != tickNumber,
+            backend.pointee.idleCount > 0 || backend.pointee.connectionCount < backend.pointee.limits.connectionsMax
+        {
+            return nil
+        }
         let connection = connections[slot]
         if connection.pointee.exchanges.first != noSlot {
             exchanges[connection.pointee.exchanges.first].pointee.flags.insert(.pipelined)
@@ -67,7 +71,7 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    private func isShareable(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+    func isShareable(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         let head = exchange.pointee.head
         return (head.method == .get || head.method == .head) && exchange.pointee.flags.contains(.requestWhole)
             && !head.wantsUpgrade && !exchange.pointee.flags.contains(.unshared)

@@ -29,12 +29,14 @@ extension Worker where Ring: ~Copyable {
         return .done
     }
 
-    /// The backend with a queue of its own that has the fewest waiting; nil when none has one.
+    /// The backend with a queue of its own that has the fewest waiting; nil where the server's queue is the place to
+    /// wait, because some backend has none of its own or no backend is up.
     private func backendWithQueue(_ server: UnsafeMutablePointer<ServerRuntime>) -> UnsafeMutablePointer<Backend>? {
         var best: UnsafeMutablePointer<Backend>?
         for at in 0..<server.pointee.candidates.count {
             let backend = backends[server.pointee.candidateBackends[at]]
-            guard backend.pointee.limits.hasPendingQueue else { continue }
+            guard backend.pointee.limits.hasPendingQueue else { return nil }
+            guard backend.pointee.state == .up else { continue }
             if best == nil || backend.pointee.pending.count < best!.pointee.pending.count { best = backend }
         }
         return best
@@ -83,28 +85,32 @@ extension Worker where Ring: ~Copyable {
             while !server.pointee.pending.isEmpty {
                 let exchange = exchanges[server.pointee.pending.first]
                 let chosen = chooseCandidate(exchange, server)
-                guard chosen >= 0 else { break }
-                wake(exchange, for: backends[server.pointee.candidateBackends[chosen]])
+                guard chosen >= 0, wake(exchange, for: backends[server.pointee.candidateBackends[chosen]]) else { break }
             }
         }
     }
 
     private mutating func moveBackendQueue(_ backend: UnsafeMutablePointer<Backend>) {
         while !backend.pointee.pending.isEmpty, backend.pointee.candidate >= 0, candidate(backend).pointee.isUsable {
-            wake(exchanges[backend.pointee.pending.first], for: backend)
+            guard wake(exchanges[backend.pointee.pending.first], for: backend) else { break }
         }
     }
 
-    /// Lets the first of a queue go on with a backend that has room for it.
-    private mutating func wake(_ exchange: UnsafeMutablePointer<Exchange>, for backend: UnsafeMutablePointer<Backend>) {
+    /// Lets the first of a queue go on with a backend that has room for it; false when it had to go back.
+    private mutating func wake(
+        _ exchange: UnsafeMutablePointer<Exchange>, for backend: UnsafeMutablePointer<Backend>
+    ) -> Bool {
         leaveQueue(exchange)
         exchange.pointee.backend = Int32(backend.pointee.timer.slot)
         switch connect(exchange, backend) {
         case .next(let step):
             exchange.pointee.step = step
             walk(exchange)
-        case .park(let step): exchange.pointee.step = step
-        case .done: break
+            return true
+        case .park(let step):
+            exchange.pointee.step = step
+            return exchange.pointee.waitsIn == .backendWaiting
+        case .done: return true
         }
     }
 

@@ -11,6 +11,7 @@ extension Worker where Ring: ~Copyable {
         if backend.pointee.connectFailures == 0 {
             logs.events.emit(.warning, "backend can't be reached", subject: name(backend).slice, error: errno)
         }
+        backend.pointee.heldConnections &+= 1  // it stays while it is looked at
         close(connection)
         if backend.pointee.state == .up {
             backend.pointee.connectFailures = min(backend.pointee.connectFailures &+ 1, 30)
@@ -19,6 +20,8 @@ extension Worker where Ring: ~Copyable {
         }
         refresh(backend)
         reselect(backend, reason)
+        backend.pointee.heldConnections &-= 1
+        forgetIfDrained(backend)
     }
 
     /// Doubles from failure to failure up to its limit; a random half of it keeps workers from marching in step.
@@ -46,9 +49,18 @@ extension Worker where Ring: ~Copyable {
 
     /// The pause is over: one of those who wait finds out whether the backend is back.
     mutating func onBackendTimer(_ backend: UnsafeMutablePointer<Backend>) {
-        guard backend.pointee.state == .down else { return }
-        backend.pointee.state = .up
+        backend.pointee.isOpeningPaused = false
+        if backend.pointee.state == .down { backend.pointee.state = .up }
         refresh(backend)
         queuesMayMove = true
+    }
+
+    private static var openingPauseNanoseconds: UInt64 { 100_000_000 }
+
+    /// Opens no connection for a moment, because there is nothing to open one with; those who wait try again then.
+    mutating func pauseOpening(_ backend: UnsafeMutablePointer<Backend>) {
+        backend.pointee.isOpeningPaused = true
+        if backend.pointee.state != .down { wheel.set(&backend.pointee.timer, clock.now &+ Self.openingPauseNanoseconds) }
+        refresh(backend)
     }
 }

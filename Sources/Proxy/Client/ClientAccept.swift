@@ -1,3 +1,4 @@
+import CUring
 import Glibc
 
 /// The listening sockets of one worker and how each is doing.
@@ -5,6 +6,8 @@ struct WorkerListeners: ~Copyable {
     struct Entry: BitwiseCopyable {
         var fd: Int32
         var server: Int32
+        /// No other worker has a socket of this address.
+        var isAlone: Bool
         var isArmed = false
         /// Not before that time: descriptors had run out.
         var retryAt: UInt64 = 0
@@ -16,7 +19,8 @@ struct WorkerListeners: ~Copyable {
     init(_ listeners: [WorkerListener]) {
         entries = .allocate(capacity: max(listeners.count, 1))
         for (index, listener) in listeners.enumerated() {
-            entries.initializeElement(at: index, to: Entry(fd: listener.fd, server: Int32(listener.server)))
+            entries.initializeElement(
+                at: index, to: Entry(fd: listener.fd, server: Int32(listener.server), isAlone: isUnixSocket(listener.fd)))
         }
         count = listeners.count
         timer = .allocate(capacity: 1)
@@ -43,22 +47,38 @@ extension Worker where Ring: ~Copyable {
         if !completion.hasMore { listeners.entries[index].isArmed = false }
         let fd = completion.result
         if fd < 0 {
-            if isDraining || fd == -ECANCELED { return }
-            if fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM {
+            switch -fd {
+            case _ where isDraining || fd == -ECANCELED:
+                // The supervisor has closed its end too: from now on connections are refused.
+                if !completion.hasMore { ring.startClose(listeners.entries[index].fd) }
+            case ECONNABORTED, EINTR, EAGAIN: startListening()
+            default:
                 count(.acceptBackoffs)
-                logs.events.emit(.error, "accepting pauses: raise max-nofile", error: fd)
+                logs.events.emit(.error, "accepting pauses", error: fd)
                 wheel.set(listeners.timer, clock.now &+ Self.backOffNanoseconds)
-            } else {
-                startListening()
             }
             return
         }
         if !listeners.entries[index].isArmed && !isDraining { startListening() }
-        admit(fd, server: Int(server))
+        if listeners.entries[index].isAlone && peers.count > 1 {
+            handRound(fd, server: Int(server))
+        } else {
+            admit(fd, server: Int(server))
+        }
+    }
+
+    /// A unix listener belongs to one worker, which gives its connections to all in turn.
+    private mutating func handRound(_ fd: Int32, server: Int) {
+        nextPeer = (nextPeer &+ 1) % peers.count
+        if nextPeer == index {
+            admit(fd, server: server)
+        } else {
+            peers[nextPeer].post(.client(fd, server: server))
+        }
     }
 
     /// Gives an accepted connection its slot, or refuses it with a sentence when the cap is reached.
-    private mutating func admit(_ fd: Int32, server: Int) {
+    mutating func admit(_ fd: Int32, server: Int) {
         count(.clientsAccepted)
         guard !isDraining, servers[server].connections < servers[server].connectionsMax,
             let slot = clients.take(ClientConnection(fd: fd, server: Int32(server), slot: 0))
@@ -86,9 +106,20 @@ extension Worker where Ring: ~Copyable {
 
     /// Ends accepting for good; connections that still wait in the queue stay with the other holders of the socket.
     mutating func stopListening() {
-        for index in 0..<listeners.count where listeners.entries[index].isArmed {
-            ring.startCancel(OperationToken(.accept, slot: UInt32(index)))
+        for index in 0..<listeners.count {
+            if listeners.entries[index].isArmed {
+                ring.startCancel(OperationToken(.accept, slot: UInt32(index)))
+            } else {
+                ring.startClose(listeners.entries[index].fd)
+            }
         }
         wheel.clear(listeners.timer)
     }
+}
+
+/// Whether a descriptor is a unix socket.
+private func isUnixSocket(_ descriptor: Int32) -> Bool {
+    var domain: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX
 }

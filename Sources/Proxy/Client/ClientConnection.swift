@@ -49,6 +49,8 @@ struct ClientConnection: BitwiseCopyable {
         /// More will follow soon: let the kernel fill whole segments.
         static let moreFollows = Flags(rawValue: 8192)
         static let pollingReadable = Flags(rawValue: 16384)
+        /// Waiting bytes are being used just now, further up the stack.
+        static let usingInput = Flags(rawValue: 32768)
     }
 
     var timer: Timer

@@ -76,7 +76,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The receive ended without an error: it was paused, or the kernel wants it armed again.
-    private mutating func onReceiveStopped(_ client: UnsafeMutablePointer<ClientConnection>) {
+    mutating func onReceiveStopped(_ client: UnsafeMutablePointer<ClientConnection>) {
         if client.pointee.exchange != noSlot, continueSplicing(client) { return }
         receive(client)
     }
@@ -98,14 +98,26 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Goes on with bytes that had to wait.
+    ///
+    /// What follows from them may ask for the same again: the call that is under way goes on by itself, and a second
+    /// one would use its bytes twice.
     mutating func useInput(_ client: UnsafeMutablePointer<ClientConnection>) {
+        // Using a head may lead here again, while its bytes still stand in the queue: the outer call goes on.
+        guard !client.pointee.flags.contains(.usingInput) else { return }
+        let slot = client.pointee.timer.slot
+        let generation = clients.generation(slot)
+        client.pointee.flags.insert(.usingInput)
         while let block = client.pointee.input.head, client.pointee.state != .closing {
             let used = understand(client, block.begin, block.count)
+            guard clients.generation(slot) == generation else { return }
             // A connection that began to close has given its input back already.
-            if client.pointee.state == .closing || client.pointee.input.isEmpty { return }
+            if client.pointee.state == .closing || client.pointee.input.isEmpty { break }
             client.pointee.input.consume(used, into: &blocks)
             if used == 0 { break }
         }
+        client.pointee.flags.remove(.usingInput)
+        guard client.pointee.state != .closing else { return }
+        if client.pointee.input.isEmpty && client.pointee.state == .body { resumeWaitingForBody(client) }
         let low = servers[Int(client.pointee.server)].lowBytes
         if client.pointee.input.count <= low, mayReceive(client) { resumeReceiving(client) }
         if client.pointee.input.isEmpty && client.pointee.flags.contains(.sawEnd) { onEnd(client) }
@@ -248,7 +260,10 @@ extension Worker where Ring: ~Copyable {
         client.pointee.flags.insert(.sawEnd)
         guard client.pointee.input.isEmpty else { return }
         switch client.pointee.state {
-        case .idle, .lingering: close(client)
+        case .idle: close(client)
+        case .lingering:
+            // An answer that is still to be sent goes out first.
+            if client.pointee.output.isEmpty && !client.pointee.flags.contains(.sending) { close(client) }
         case .head: client.pointee.headBlock == nil ? close(client) : refuse(client, 400, .clientGone)
         case .body: onRequestBodyCut(client)
         case .answering: break  // a half-closed client still wants its answer

@@ -78,13 +78,10 @@ extension Worker where Ring: ~Copyable {
         }
         if client.pointee.output.isEmpty {
             onOutputEmpty(client)
-            // That may have been the end of the connection, and its slot is gone.
-            guard clients.isCurrent(completion.token) else { return }
         } else {
             markDirty(client)
         }
-        // The end of an answer may have been the end of the connection.
-        if clients.isCurrent(completion.token) { resumeBackend(of: client) }
+        resumeBackend(of: client)
     }
 
     /// Counts what a client took.
@@ -127,13 +124,18 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
+    private func isSplicingRequest(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
+        client.pointee.exchange != noSlot
+            && exchanges[client.pointee.exchange].pointee.flags.contains(.splicingRequest)
+    }
+
     /// Nothing is being written: what else is the client due?
     mutating func restoreClientTimer(_ client: UnsafeMutablePointer<ClientConnection>) {
         let server = servers + Int(client.pointee.server)
         switch client.pointee.state {
-        case .body where !client.pointee.flags.contains(.paused):
-            startWaitingForClient(client)
-            waitForBody(client)
+        case .body where !client.pointee.flags.contains(.paused) || isSplicingRequest(client):
+            client.pointee.waitingFor = .nothing
+            resumeWaitingForBody(client)
         case .body, .answering:
             client.pointee.waitingFor = .nothing
             wheel.disarm(&client.pointee.timer)

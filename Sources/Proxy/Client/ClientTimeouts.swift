@@ -5,9 +5,8 @@ extension Worker where Ring: ~Copyable {
         switch client.pointee.waitingFor {
         case .nothing: break
         case .idle: close(client)
-        case .linger:
-            client.pointee.flags.insert(.reset)
-            close(client)
+        // Not with a reset: what the peer has not taken yet is still on its way.
+        case .linger: close(client)
         case .tunnelIdle: abort(client, .clientBodyTimeout)
         case .head:
             count(.timeouts)

@@ -38,14 +38,14 @@ extension Worker where Ring: ~Copyable {
     mutating func answer(_ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, _ reason: FailureReason) {
         if exchange.pointee.failure == .none { exchange.pointee.failure = reason }
         let client = clients[exchange.pointee.client]
-        if exchange.pointee.flags.contains(.answerBegun) {
+        if exchange.pointee.flags.contains(.answerBegun), !takeBackAnswer(exchange, client) {
             abort(client, reason)
             return
         }
-        detach(exchange)
+        detachForAnswer(exchange)
         // Where the request's end has not been seen, what follows can't be told from its body.
         let closes =
-            !exchange.pointee.head.keepAlive || !exchange.pointee.flags.contains(.requestWhole) || isDraining
+            !exchange.pointee.flags.contains(.keepsClient) || !exchange.pointee.flags.contains(.requestWhole) || isDraining
             || status == 503 || status == 400
         let body = writeAnswer(client, status, closes: closes, withoutBody: exchange.pointee.head.method == .head)
         guard body > 0 else {
@@ -57,7 +57,40 @@ extension Worker where Ring: ~Copyable {
         if closes { exchange.pointee.flags.remove(.keepsClient) } else { exchange.pointee.flags.insert(.keepsClient) }
         if client.pointee.state == .body { client.pointee.state = .answering }
         count(.ownAnswers)
+        countAnswer(status)
         markDirty(client)
+    }
+
+    /// Takes an answer back of which the client has seen nothing; false when it is too late.
+    private mutating func takeBackAnswer(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ client: UnsafeMutablePointer<ClientConnection>
+    ) -> Bool {
+        guard !client.pointee.flags.contains(.sending), exchange.pointee.splicedBytes == 0,
+            client.pointee.bytesSent == exchange.pointee.clientBytesSentBefore
+        else { return false }
+        client.pointee.output.clear(into: &blocks)
+        client.pointee.flags.remove(.moreFollows)
+        exchange.pointee.flags.remove([.answerBegun, .splicingAnswer])
+        exchange.pointee.answerBodyBytes = 0
+        if exchange.pointee.head.keepAlive { exchange.pointee.flags.insert(.keepsClient) }
+        return true
+    }
+
+    /// Takes an exchange that will be answered by us off its backend; others on the same connection go on or elsewhere.
+    private mutating func detachForAnswer(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard exchange.pointee.connection != noSlot, exchange.pointee.flags.contains(.pipelined) else {
+            detach(exchange)
+            return
+        }
+        let connection = connections[exchange.pointee.connection]
+        let isSent = exchange.pointee.flags.contains(.requestSent)
+        release(connection, of: exchange)
+        exchange.pointee.flags.remove(.pipelined)
+        if isSent {
+            onIrregular(connection)
+        } else if connection.pointee.exchanges.isEmpty {
+            putBack(connection)
+        }
     }
 
     /// Writes head and a one-line body; returns the bytes written, 0 when there was no room.

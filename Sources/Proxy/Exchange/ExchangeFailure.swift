@@ -10,6 +10,9 @@ enum FailureReason: UInt8 {
     case connectFailed, connectTimeout, backendReadTimeout, backendWriteTimeout, backendClosed, backendReset
     case badAnswer, answerTooShort, answerTooLong
 
+    /// Whether the backend is to blame.
+    var isBackends: Bool { rawValue >= FailureReason.connectFailed.rawValue }
+
     /// One word for the log.
     var word: StaticString {
         switch self {

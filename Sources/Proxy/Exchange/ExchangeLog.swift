@@ -22,12 +22,12 @@ extension Worker where Ring: ~Copyable {
         let head = exchange.pointee.head
         record.client = UnsafePointer(clientAddress(client))
         record.workerIndex = UInt32(index)
-        record.requestID = requestID(exchange)
+        record.requestID = requestID(exchange.pointee.startedWall, exchange.pointee.sequence)
         record.startNanoseconds = exchange.pointee.startedWall
         record.endNanoseconds = clock.wall
         record.totalNanoseconds = Int64(clock.now &- exchange.pointee.startedAt)
         record.pendingNanoseconds = Int64(exchange.pointee.pendingNanoseconds)
-        if exchange.pointee.firstByteAt > 0 {
+        if exchange.pointee.firstByteAt >= exchange.pointee.sentAt, exchange.pointee.sentAt > 0 {
             record.firstByteNanoseconds = Int64(exchange.pointee.firstByteAt &- exchange.pointee.sentAt)
         }
         record.method = byteSlice(exchange, head.methodStart, head.methodLength)
@@ -64,9 +64,9 @@ extension Worker where Ring: ~Copyable {
         fillCaptured(&record, exchange)
     }
 
-    /// Names an exchange: worker, and a number that no other of its exchanges has.
-    private func requestID(_ exchange: UnsafeMutablePointer<Exchange>) -> UInt64 {
-        (exchange.pointee.startedWall / 1_000_000) &<< 24 ^ UInt64(index) &<< 52 ^ exchange.pointee.sequence & 0xFF_FFFF
+    /// Names a request: worker, time, and a number that no other of its requests has.
+    private func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
+        (wallNanoseconds / 1_000_000) &<< 24 ^ UInt64(index) &<< 52 ^ sequence & 0xFF_FFFF
     }
 
     private func byteSlice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> ByteSlice {
@@ -130,6 +130,8 @@ extension Worker where Ring: ~Copyable {
         var record = LogRecord()
         record.client = UnsafePointer(clientAddress(client))
         record.workerIndex = UInt32(index)
+        requestsSeen &+= 1
+        record.requestID = requestID(clock.wall, requestsSeen)
         record.startNanoseconds = clock.wall
         record.endNanoseconds = clock.wall
         record.status = status

@@ -96,18 +96,15 @@ extension Worker where Ring: ~Copyable {
         case .none, .untilClose, .length(0):
             exchange.pointee.flags.formUnion([.requestWhole])
             client.pointee.state = .answering
-            client.pointee.waitingFor = .nothing
-            wheel.disarm(&client.pointee.timer)
         case .length(let length):
             exchange.pointee.requestRemaining = length
             client.pointee.state = .body
-            startWaitingForClient(client)
-            waitForBody(client)
-        case .chunked:
-            client.pointee.state = .body
-            startWaitingForClient(client)
-            waitForBody(client)
+        case .chunked: client.pointee.state = .body
         }
+        // The body's timers begin when a backend can take it.
+        client.pointee.rateSince = 0
+        client.pointee.waitingFor = .nothing
+        wheel.disarm(&client.pointee.timer)
         walk(exchange)
     }
 

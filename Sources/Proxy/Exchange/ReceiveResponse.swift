@@ -23,6 +23,10 @@ extension Worker where Ring: ~Copyable {
             }
         }
         if !responseHead.keepAlive { connection.pointee.flags.insert(.doomed) }
+        if !responseHead.framing.hasBody, !responseHead.isSwitch, bytesBehindHead > 0, connection.pointee.exchanges.count == 1 {
+            // Bytes behind an answer that has no body belong to nobody.
+            connection.pointee.flags.insert(.doomed)
+        }
         switch responseHead.framing {
         case .none: connection.pointee.remaining = 0
         case .length(let length):

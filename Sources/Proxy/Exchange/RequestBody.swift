@@ -9,11 +9,16 @@ extension Worker where Ring: ~Copyable {
         guard client.pointee.exchange != noSlot else { return 0 }
         let exchange = exchanges[client.pointee.exchange]
         guard exchange.pointee.connection != noSlot, exchange.pointee.step.rawValue > Step.sendRequest.rawValue else {
+            stopWaitingForBody(client)
             return 0
         }
         let connection = connections[exchange.pointee.connection]
         let backend = backends[UInt32(connection.pointee.backend)]
-        guard connection.pointee.output.count < backend.pointee.limits.highBytes else { return 0 }
+        guard connection.pointee.output.count < backend.pointee.limits.highBytes else {
+            stopWaitingForBody(client)
+            return 0
+        }
+        if client.pointee.rateSince == 0 { startWaitingForClient(client) }
         client.pointee.rateBytes &+= UInt64(length)
         client.pointee.progressAt = clock.now
         exchange.pointee.flags.insert(.bodyConsumed)
@@ -103,7 +108,30 @@ extension Worker where Ring: ~Copyable {
         if client.pointee.state == .body { client.pointee.state = .answering }
         client.pointee.rateSince = 0
         if !client.pointee.flags.contains(.sending) && client.pointee.output.isEmpty { restoreClientTimer(client) }
-        if exchange.pointee.connection != noSlot { waitForAnswer(connections[exchange.pointee.connection]) }
+        if exchange.pointee.connection != noSlot {
+            let connection = connections[exchange.pointee.connection]
+            startWaitingForFirstByte(exchange, backends[UInt32(connection.pointee.backend)])
+            exchange.pointee.sentAt = clock.now
+            waitForAnswer(connection)
+        }
+    }
+
+    /// We are the ones who keep the body waiting: no timer runs against the client.
+    private mutating func stopWaitingForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
+        guard client.pointee.waitingFor == .bodyGap else { return }
+        client.pointee.rateSince = 0
+        client.pointee.waitingFor = .nothing
+        wheel.disarm(&client.pointee.timer)
+    }
+
+    /// The body is the client's to send (again): its timers run, unless an answer is being written.
+    mutating func resumeWaitingForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
+        guard client.pointee.waitingFor != .bodyGap, client.pointee.waitingFor != .writeProgress,
+            client.pointee.exchange != noSlot,
+            exchanges[client.pointee.exchange].pointee.step.rawValue > Step.sendRequest.rawValue
+        else { return }
+        startWaitingForClient(client)
+        waitForBody(client)
     }
 
     /// The client closed its side in the middle of the body.

@@ -34,8 +34,10 @@ extension Worker where Ring: ~Copyable {
             ? appendChunk(&client.pointee.output, bytes, length)
             : client.pointee.output.append(bytes, length, from: &blocks)
         guard queued else {
+            // On a shared connection the answer is read on and thrown away, or those behind it would lose their place.
+            let staysOnConnection = exchange.pointee.flags.contains(.pipelined)
             abort(client, .outOfMemory)
-            return false
+            return staysOnConnection
         }
         markDirty(client)
         if client.pointee.output.count >= servers[Int(client.pointee.server)].highBytes {
@@ -47,15 +49,14 @@ extension Worker where Ring: ~Copyable {
     /// Stops reading from a backend whose client is slower.
     private mutating func pauseReading(_ connection: UnsafeMutablePointer<BackendConnection>) {
         guard !connection.pointee.flags.contains(.paused) else { return }
-        connection.pointee.flags.insert(.paused)
-        connection.pointee.pausedSince = clock.now
+        connection.pointee.flags.formUnion([.paused, .full])
         wheel.disarm(&connection.pointee.timer)
         if connection.pointee.exchanges.count > 1 { watchPausedHead(connection) }
     }
 
     mutating func resumeReading(_ connection: UnsafeMutablePointer<BackendConnection>) {
         guard connection.pointee.flags.contains(.paused) else { return }
-        connection.pointee.flags.remove([.paused, .headPaused])
+        connection.pointee.flags.remove(.paused)
         waitForAnswer(connection)
         receive(connection)
     }
@@ -97,9 +98,10 @@ extension Worker where Ring: ~Copyable {
         let wasSent = exchange.pointee.flags.contains(.requestSent)
         release(connection, of: exchange)
         connection.pointee.phase = .head
-        connection.pointee.flags.remove(.paused)
+        connection.pointee.flags.remove([.paused, .splicing])
         if exchange.pointee.flags.contains(.abandoned) { releaseSlot(exchange) }
-        if !wasSent || connection.pointee.flags.contains(.doomed) {
+        let isStillSending = connection.pointee.flags.contains(.sending) || !connection.pointee.output.isEmpty
+        if !wasSent || connection.pointee.flags.contains(.doomed) || connection.pointee.exchanges.isEmpty && isStillSending {
             // What others sent on this connection goes elsewhere.
             connection.pointee.exchanges.isEmpty ? close(connection) : onIrregular(connection)
         } else if connection.pointee.exchanges.isEmpty {

@@ -8,7 +8,7 @@ extension Worker where Ring: ~Copyable {
         let backend = backends[UInt32(connection.pointee.backend)]
         if connection.pointee.state == .active { backend.pointee.failures &+= 1 }
         var lost = connection.pointee.exchanges.first
-        let isShared = connection.pointee.exchanges.count > 1
+        let isShared = lost != noSlot && exchanges[lost].pointee.flags.contains(.pipelined)
         if isShared { stopSharing(backend) }
         var isHead = true
         var again = ExchangeChain()
@@ -67,7 +67,9 @@ extension Worker where Ring: ~Copyable {
         // Behind another one on a shared connection: its own answer had not begun.
         if !isHead { return exchange.pointee.head.method.isIdempotent }
         if flags.contains(.firstByteSeen) { return false }
-        if connection.pointee.bytesSent <= exchange.pointee.sentMark { return true }
+        if connection.pointee.bytesSent <= exchange.pointee.sentMark && !connection.pointee.flags.contains(.sending) {
+            return true
+        }
         switch reason {
         case .backendClosed, .backendReset:
             return flags.contains(.reusedConnection) && exchange.pointee.head.method.isIdempotent
@@ -85,6 +87,7 @@ extension Worker where Ring: ~Copyable {
             exchange.pointee.flags.remove([
                 .firstByteSeen, .reusedConnection, .pipelined, .requestSent, .splicingAnswer, .splicingRequest,
             ])
+            exchange.pointee.firstByteAt = 0
             exchange.pointee.backend = -1
             exchange.pointee.step = .selectBackend
             walk(exchange)

@@ -10,7 +10,8 @@ extension Worker where Ring: ~Copyable {
         let extra = 512 &+ label.count &+ head.hostLength &+ forwardedLength(exchange) &+ (server.pointee.via?.count ?? 0)
         let room = head.headLength &+ extra
         guard let place = connection.pointee.output.reserve(room, from: &blocks) else {
-            answer(exchange, 503, .outOfMemory)
+            let isTooLarge = BlockSize.holding(room) == nil
+            answer(exchange, isTooLarge ? 431 : 503, isTooLarge ? .badRequest : .outOfMemory)
             return .done
         }
         var writer = HeadWriter(base: place, capacity: room)
@@ -21,10 +22,7 @@ extension Worker where Ring: ~Copyable {
         writer.append(" HTTP/1.1\r\n")
         let table = UnsafeBufferPointer(start: fields(exchange), count: exchange.pointee.fieldCount).span
         if head.hostField < 0 {
-            // HTTP/1.0 without a host: the backend's own name is as good as any.
-            writer.append("Host: ")
-            writer.append(UnsafeBufferPointer(start: label.start.assumingMemoryBound(to: UInt8.self), count: label.count).span)
-            writer.append("\r\n")
+            appendHost(head, bytes, label, to: &writer)
         }
         writer.appendKeptFields(
             bytes: bytes, fields: table, count: exchange.pointee.fieldCount, fieldsEnd: head.headLength &- 2)
@@ -43,8 +41,26 @@ extension Worker where Ring: ~Copyable {
         if exchange.pointee.flags.contains(.requestWhole) { exchange.pointee.flags.insert(.requestSent) }
         markDirty(connection)
         let client = clients[exchange.pointee.client]
-        if client.pointee.state == .body { useInput(client) }
+        if client.pointee.state == .body {
+            resumeWaitingForBody(client)
+            // Who waits for 100 is not slow.
+            if head.expectsContinue { client.pointee.rateSince = 0 }
+            useInput(client)
+        }
         return exchanges.isTaken(exchange.pointee.slot) ? .park(.receiveHead) : .done
+    }
+
+    /// HTTP/1.0 without a Host field: the target's host, else the backend's own name, which is as good as any.
+    private func appendHost(_ head: RequestHead, _ bytes: Span<UInt8>, _ label: LastingBytes, to writer: inout HeadWriter) {
+        writer.append("Host: ")
+        if head.hostLength > 0 {
+            writer.append(bytes.extracting(head.hostStart..<(head.hostStart &+ head.hostLength)))
+        } else if label.bytes.first == UInt8(ascii: "/") {
+            writer.append("localhost")
+        } else {
+            writer.append(label.bytes.span)
+        }
+        writer.append("\r\n")
     }
 
     /// Origin form always (RFC 9112 §3.2.1): an absolute target was for us.
@@ -80,9 +96,15 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    /// How many bytes the client's own X-Forwarded-For values have.
+    /// How many bytes the client's own X-Forwarded-For values take once more.
     private func forwardedLength(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {
-        exchange.pointee.head.headLength
+        guard servers[Int(exchange.pointee.server)].forwardedFor == .append else { return 0 }
+        let fields = fields(exchange)
+        var length = 0
+        for at in 0..<exchange.pointee.fieldCount where fields[at].name == .xForwardedFor {
+            length &+= Int(fields[at].valueLength) &+ 2
+        }
+        return length
     }
 
     private mutating func appendForwardingFields(

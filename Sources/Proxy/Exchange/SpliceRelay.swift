@@ -26,7 +26,7 @@ extension Worker where Ring: ~Copyable {
     mutating func maySplice(_ exchange: UnsafeMutablePointer<Exchange>, _ length: UInt64) -> Bool {
         let settings = servers[Int(exchange.pointee.server)].splice
         guard settings.enabled, length >= settings.bodyBytesMin, exchange.pointee.answerFraming == .length,
-            !exchange.pointee.flags.contains(.abandoned),
+            exchange.pointee.flags.isDisjoint(with: [.abandoned, .splicingRequest]), length > UInt64(bytesBehindHead),
             length >= settings.remainingBytesMin &+ UInt64(bytesBehindHead)
         else { return false }
         let connection = connections[exchange.pointee.connection]
@@ -59,11 +59,13 @@ extension Worker where Ring: ~Copyable {
         /// So many were moved or queued; the sink takes no more now.
         case sinkFull(Int)
         case sinkFailed
+        /// There is no pipe to be had just now.
+        case noPipe
     }
 
     /// Moves up to `goal` bytes through the pipe; what the sink refuses goes into `queue`.
     private mutating func move(from source: Int32, to sink: Int32, goal: Int, refused queue: inout ByteQueue) -> Move {
-        guard let pipe = openPipe() else { return .sourceFailed }
+        guard let pipe = openPipe() else { return .noPipe }
         let got = ring.splice(from: source, to: pipe.writeEnd, count: goal, more: false)
         if got <= 0 {
             switch Int32(got) {
@@ -137,7 +139,7 @@ extension Worker where Ring: ~Copyable {
         while connection.pointee.remaining > 0 {
             if round == Self.roundsMax {
                 // Others wait for their turn: go on in the next tick.
-                pollSource(connection)
+                waitForSource(client, connection)
                 return
             }
             round &+= 1
@@ -157,11 +159,7 @@ extension Worker where Ring: ~Copyable {
                 markDirty(client)
                 return
             case .sourceEmpty:
-                client.pointee.rateSince = 0
-                client.pointee.waitingFor = .nothing
-                wheel.disarm(&client.pointee.timer)
-                waitForAnswer(connection)
-                pollSource(connection)
+                waitForSource(client, connection)
                 return
             case .sourceEnded:
                 onConnectionLost(connection, .answerTooShort)
@@ -172,10 +170,26 @@ extension Worker where Ring: ~Copyable {
             case .sinkFailed:
                 abort(client, .clientGone)
                 return
+            case .noPipe:
+                exchange.pointee.flags.remove(.splicingAnswer)
+                connection.pointee.flags.remove(.splicing)
+                waitForAnswer(connection)
+                receive(connection)
+                return
             }
         }
-        connection.pointee.flags.remove(.splicing)
         endAnswer(connection, exchange)
+    }
+
+    /// The backend is what is waited for.
+    private mutating func waitForSource(
+        _ client: UnsafeMutablePointer<ClientConnection>, _ connection: UnsafeMutablePointer<BackendConnection>
+    ) {
+        client.pointee.rateSince = 0
+        client.pointee.waitingFor = .nothing
+        wheel.disarm(&client.pointee.timer)
+        waitForAnswer(connection)
+        pollSource(connection)
     }
 
     private mutating func countSpliced(
@@ -298,6 +312,10 @@ extension Worker where Ring: ~Copyable {
                 connection.pointee.flags.insert(.doomed)
                 receive(connection)
                 return
+            case .noPipe:
+                exchange.pointee.flags.remove(.splicingRequest)
+                resumeReceiving(client)
+                return
             }
         }
         exchange.pointee.sinkWasFull = false
@@ -367,6 +385,7 @@ extension Worker where Ring: ~Copyable {
         let exchange = exchanges[connection.pointee.exchanges.first]
         if isWritable {
             exchange.pointee.sinkWasFull = false
+            stopWaitingForWrite(connection)
             if !exchange.pointee.flags.contains(.abandoned) { _ = continueSplicing(clients[exchange.pointee.client]) }
         } else if exchange.pointee.flags.contains(.splicingAnswer), !exchange.pointee.flags.contains(.abandoned) {
             spliceAnswer(exchange)

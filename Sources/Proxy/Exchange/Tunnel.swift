@@ -14,7 +14,7 @@ extension Worker where Ring: ~Copyable {
         client.pointee.state = .tunnel
         client.pointee.waitingFor = .tunnelIdle
         touchTunnel(client)
-        if !client.pointee.input.isEmpty { useInput(client) }
+        if !client.pointee.input.isEmpty || client.pointee.flags.contains(.sawEnd) { useInput(client) }
     }
 
     @inline(__always)
@@ -37,7 +37,6 @@ extension Worker where Ring: ~Copyable {
             return length
         }
         exchange.pointee.requestBodyBytes &+= UInt64(length)
-        exchange.pointee.backendBytesSent &+= UInt64(length)
         count(.copiedBytes, length)
         markDirty(connection)
         if connection.pointee.output.count >= limits.highBytes { pauseReceiving(client) }

@@ -12,8 +12,9 @@ struct LogBuffer: ~Copyable {
     static let flushBytes = 64 * 1024
     /// How long a line waits for others.
     static let flushNanoseconds: UInt64 = 200_000_000
-    /// Twice the flush size, so that lines have somewhere to go while a write is in flight.
-    private static let halfBytes = 128 * 1024
+    /// Eight times the flush size: a write may take a tenth of a second on a busy machine, and what comes meanwhile has
+    /// to go somewhere. Memory is touched only as far as lines have gathered.
+    private static let halfBytes = 512 * 1024
 
     let framing: LogFraming
     let style: LogStyle

@@ -13,8 +13,9 @@ struct AddressBook {
     init(_ settings: GlobalSettings) {
         for (server, serverSettings) in settings.servers.enumerated() {
             for (index, backend) in serverSettings.backends.enumerated() {
-                let known = backend.literalAddress.map { [$0] } ?? []
-                if case .name(let name) = backend.address {
+                // A `downstream` that is switched off keeps its place and has no address.
+                let known = backend.enabled ? backend.literalAddress.map { [$0] } ?? [] : []
+                if backend.enabled, case .name(let name) = backend.address {
                     users[name, default: []].append((entries.count, backend.port))
                 }
                 entries.append(BackendAddresses(server: server, backend: index, addresses: known))

@@ -175,13 +175,18 @@ final class ControlThread {
             }
         }
         for descriptor in handover.logs { close(descriptor) }
+        WorkerHandle.introduce(workers)
     }
 
-    /// A worker never holds more connections than the process may have descriptors.
+    /// What the limit of open files leaves for clients, shared out over the workers.
     private var clientsMax: Int {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        return Int(clamping: min(max(limit.rlim_cur, 64), 1 << 20))
+        let assignment = handover.assignment
+        let plan = ResourcePlan(
+            settings: settings, crew: Crew(workers: assignment.workers, cpus: assignment.cpus),
+            openFiles: ResourceLimit(soft: UInt64(limit.rlim_cur), hard: UInt64(limit.rlim_max)))
+        return max(64, min(plan.clientConnectionsMax / assignment.workers, 1 << 20))
     }
 
     /// Gives up the supervisor's rights for good, before the first ring is made and the first byte is read.

@@ -20,6 +20,11 @@ struct Crew: Equatable {
     /// The CPU of each worker; empty when there are more workers than CPUs, which nothing could be pinned to well.
     var cpus: [Int]
 
+    init(workers: Int, cpus: [Int]) {
+        self.workers = workers
+        self.cpus = cpus
+    }
+
     init(wanted: Int?, machine: MachineShare) {
         let available = max(1, machine.cpus.count)
         let allowed = machine.quota.map { max(1, Int($0.rounded(.up))) } ?? available

@@ -9,8 +9,6 @@ struct Ending: Equatable {
     var signal: Int32?
     var wroteCore = false
     var crash: CrashReport?
-    /// Where the program failed, as the runtime's backtrace names it: reason, file and line.
-    var backtrace: String?
 
     /// `the server process 4711 died of SIGILL (a trap) in worker 1 at step parse (Proxy/RequestParser.swift:120)`.
     var sentence: String {
@@ -24,7 +22,6 @@ struct Ending: Equatable {
             if let step = crash.step { text += " at step \(crashStepName(step))" }
             if let file = crash.file { text += " (begun at \(file):\(crash.line))" }
         }
-        if let backtrace { text += ": \(backtrace)" }
         if wroteCore { text += "; a core was written" }
         return text
     }

@@ -8,7 +8,7 @@ struct ResourcePlan {
     static let completionEntries = 16_384
     static let clientBuffers = (count: 1_024, bytes: 4_096)
     static let backendBuffers = (countMin: 256, countMax: 2_048, bytes: 16_384)
-    static let pipeBytes = 256 * 1_024
+    static let pipeBytes = 1_024 * 1_024
     /// Descriptors that a worker has besides listeners, logs and connections: its ring, and one to be woken by.
     static let ownDescriptorsPerWorker = 2
     /// Standard streams, the way to the supervisor, names, the admin socket and its guests.

@@ -10,7 +10,7 @@ final class Supervisor {
         /// A server process was started and has not reported yet.
         case starting
         case serving
-        /// A deadly signal came, and the process is writing its backtrace; killed at this time.
+        /// A deadly signal came, and the process should be gone; killed at this time.
         case dying(until: Int)
         /// The last process died; the next starts at this time.
         case pausing(until: Int)
@@ -23,7 +23,7 @@ final class Supervisor {
     /// What the server may need beyond its deadline to close everything, in milliseconds.
     private static let graceMilliseconds = 2_000
     private static let endingMilliseconds = 500
-    /// How long a crashed process may write its backtrace while clients wait for the next one, in milliseconds.
+    /// How long a crashed process may take to die while clients wait for the next one, in milliseconds.
     private static let dyingMilliseconds = 200
 
     private let prepared: PreparedRun
@@ -40,7 +40,7 @@ final class Supervisor {
     private var failure: String?
     private let crashNotes: UnsafeMutablePointer<UInt64>?
     private let crashNotesDescriptor: Int32
-    private let backtrace: BacktraceFile?
+    private var backtrace: BacktraceFile?
     private let operatorSink: OperatorLogSink
     private let operatorLog: Logger
 
@@ -71,7 +71,11 @@ final class Supervisor {
 
     /// Serves until asked to stop; the exit code.
     func run() throws(LaunchFailure) -> Int32 {
-        defer { closeListeners() }
+        cprocess_adopt_orphans()
+        defer {
+            closeListeners()
+            backtrace?.abandon()
+        }
         try startServer()
         while true {
             if let code = waitForEvents() { return code }
@@ -101,6 +105,7 @@ final class Supervisor {
                 let ended = cprocess_reap(&ending)
                 guard ended > 0 else { return nil }
                 if ended == process, let code = onServerEnded(ending) { return code }
+                if let sentence = backtrace?.finish(ended) { report(.error, sentence) }
                 if ended == prepared.companion { report(.warn, "the origin of the demo has ended") }
             }
         case SIGTERM, SIGINT: return stop()
@@ -139,6 +144,7 @@ final class Supervisor {
 
     private func onTime() -> Int32? {
         let now = monotonicMilliseconds()
+        backtrace?.enforce(now: now)
         switch phase {
         case .pausing(let until) where now >= until:
             do throws(LaunchFailure) {
@@ -163,8 +169,9 @@ final class Supervisor {
     }
 
     private func pollTimeout() -> Int32 {
-        switch phase {
-        case .starting, .serving: -1
+        let patience = backtrace?.deadline.map { Int32(clamping: max(1, $0 - monotonicMilliseconds())) } ?? -1
+        return switch phase {
+        case .starting, .serving: patience
         case .dying(let until), .pausing(let until), .draining(let until), .ending(let until):
             Int32(clamping: max(0, until - monotonicMilliseconds()))
         }
@@ -210,10 +217,9 @@ final class Supervisor {
         let paired = cprocess_socket_pair(&ours, &theirs)
         guard paired == 0 else { throw LaunchFailure("no socket pair for the server process: \(errorText(paired))") }
         defer { close(theirs) }
-        backtrace?.clear()
         process = spawnSelf(
             serverProcessCommand, control: theirs,
-            variables: backtrace.map { ["SWIFT_BACKTRACE": $0.setting] } ?? [:])
+            variables: ["SWIFT_BACKTRACE": backtrace?.settingForNext(sharesUser: prepared.assignment.rights == nil) ?? "enable=no"])
         guard process > 0 else {
             close(ours)
             throw LaunchFailure("cannot start the server process: \(errorText(process))")
@@ -248,6 +254,7 @@ final class Supervisor {
         while let channel, hasMessage(channel) { onChannel() }
         closeChannel()
         let ending = describe(status)
+        backtrace?.expect(ending.crash, of: process, now: monotonicMilliseconds())
         process = 0
         switch phase {
         case .draining, .ending:
@@ -278,7 +285,7 @@ final class Supervisor {
         Ending(
             process: process, exitCode: status.exit_code >= 0 ? status.exit_code : nil,
             signal: status.signal > 0 ? status.signal : nil, wroteCore: status.core != 0,
-            crash: crashNotes.flatMap(CrashNotes.read), backtrace: backtrace?.reason())
+            crash: crashNotes.flatMap(CrashNotes.read))
     }
 
     private func hasMessage(_ channel: ControlChannel) -> Bool {

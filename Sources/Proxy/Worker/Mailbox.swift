@@ -8,6 +8,10 @@ enum WorkerMessage: Sendable {
     case stop
     case logs([Int32])
     case addresses(AddressTable)
+    /// The mailboxes of all workers, this one's included, in their order.
+    case peers([Mailbox])
+    /// An accepted connection for this worker, with the server it belongs to.
+    case client(Int32, server: Int)
 }
 
 /// A worker's mailbox: messages wait in a list, a flag says that there are any, an eventfd wakes the worker's ring.

@@ -176,5 +176,6 @@ extension SocketOptions {
         keepAlive = settings.keepAlive
         userTimeoutMilliseconds = Int32(clamping: settings.userTimeoutMilliseconds)
         notSentLowBytes = Int32(clamping: settings.notSentLowBytes)
+        congestionControl = settings.congestionControl.map { LastingBytes($0).slice } ?? .none
     }
 }

@@ -56,6 +56,10 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     let stickySecret: StickySecret
     /// Exchanges whose backend left while they waited for it; used during a change of addresses only.
     var displaced: [UInt32] = []
+    /// All workers, for connections of listeners that only this one has; empty where there is but one.
+    var peers: [Mailbox] = []
+    /// Whose turn it is to get such a connection.
+    var nextPeer = 0
     let register: BackendRegister
     let crashNote: CrashNote
     let drainTimer: UnsafeMutablePointer<Timer>

@@ -88,6 +88,12 @@ final class WorkerHandle: Sendable {
     /// Hands over newly opened logs, in the order of `LogPlan`; the worker owns them.
     func replaceLogDescriptors(_ descriptors: [Int32]) { mailbox.post(.logs(descriptors)) }
 
+    /// Introduces all workers to one another, so that a listener that only one of them has serves them all.
+    static func introduce(_ workers: [WorkerHandle]) {
+        guard workers.count > 1 else { return }
+        for worker in workers { worker.mailbox.post(.peers(workers.map(\.mailbox))) }
+    }
+
     /// Tells new addresses of backends.
     func publish(_ table: AddressTable) { mailbox.post(.addresses(table)) }
 

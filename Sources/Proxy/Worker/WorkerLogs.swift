@@ -30,7 +30,7 @@ struct WorkerLogs: ~Copyable {
             (replacements + place).initialize(to: -1)
             var format: LogFormat?
             // The operator's log belongs to the control thread; an error log prints what its access log captured too.
-            if place > 0, settings.enabled, descriptor >= 0 {
+            if place > 0, settings.enabled, settings.includesRequests, descriptor >= 0 {
                 let isError = place == LogPlan.errorLog(server: (place - 1) / 2)
                 format = try? LogFormat.compile(settings.format, after: isError ? formats[place - 1] : nil).get()
                 if settings.format.uppercased().contains("DS_SPORT") || settings.format == "json" { wantsPort = true }

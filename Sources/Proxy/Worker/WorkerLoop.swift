@@ -9,6 +9,13 @@ extension Worker where Ring: ~Copyable {
         while !mustStop {
             tick()
         }
+        for slot in 0..<UInt32(exchanges.highest) where exchanges.isTaken(slot) {
+            let exchange = exchanges[slot]
+            guard !exchange.pointee.flags.contains(.abandoned) else { continue }
+            if exchange.pointee.failure == .none { exchange.pointee.failure = .stopping }
+            count(.exchangesAborted)
+            logOnce(exchange)
+        }
         flushLogs(atEnd: true)
     }
 
@@ -17,6 +24,7 @@ extension Worker where Ring: ~Copyable {
         var wait = wheel.nanosecondsToNext(now: clock.now)
         if hasIdleWork { wait = min(wait ?? .max, Self.idleWorkNanoseconds) }
         if let flush = logs.nanosecondsToFlush(now: clock.now) { wait = min(wait ?? .max, flush) }
+        if queuesMayMove || dirtyClients != noSlot || dirtyConnections != noSlot { wait = 0 }
         let entered = ring.enter(waitNanoseconds: wait, minWaitMicroseconds: minWaitMicroseconds)
         if entered > 0 { count(.submissions, Int(entered)) }
         clock = ring.readClock()
@@ -66,7 +74,11 @@ extension Worker where Ring: ~Copyable {
         case .backendConnection: onConnectionTimer(connections[slot])
         case .backend: onBackendTimer(backends[slot])
         case .exchange: onPendingTimer(exchanges[slot])
-        case .worker: if slot == 0 { startListening() }
+        case .worker:
+            switch slot {
+            case 0: startListening()
+            default: break  // the drain looks at the clock at the end of every tick
+            }
         }
     }
 
@@ -111,7 +123,7 @@ extension Worker where Ring: ~Copyable {
             let client = clients[slot]
             if client.pointee.flags.contains(.starved) {
                 client.pointee.flags.remove(.starved)
-                receive(client)
+                onReceiveStopped(client)
             }
         }
         for slot in 0..<UInt32(connections.highest) where connections.isTaken(slot) {

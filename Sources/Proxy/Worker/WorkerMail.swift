@@ -23,6 +23,8 @@ extension Worker where Ring: ~Copyable {
             case .stop: mustStop = true
             case .logs(let descriptors): logs.replaceDescriptors(descriptors)
             case .addresses(let table): applyAddresses(table)
+            case .peers(let mailboxes): peers = mailboxes
+            case .client(let fd, let server): admit(fd, server: server)
             }
         }
     }
@@ -121,8 +123,27 @@ extension Worker where Ring: ~Copyable {
         backends[slot].pointee.candidate = Int32(grown.count - 1)
     }
 
+    /// Keeps the order of the configuration, in which new addresses of an earlier `downstream` come before later ones.
+    private func sortCandidates(_ server: UnsafeMutablePointer<ServerRuntime>) {
+        let candidates = server.pointee.candidates
+        let slots = server.pointee.candidateBackends
+        for at in 1..<max(candidates.count, 1) {
+            var place = at
+            while place > 0,
+                backends[slots[place - 1]].pointee.settingsIndex > backends[slots[place]].pointee.settingsIndex
+            {
+                candidates.swapAt(place - 1, place)
+                let slot = slots[place]
+                slots[place] = slots[place - 1]
+                slots[place - 1] = slot
+                place -= 1
+            }
+        }
+    }
+
     /// Takes draining backends out of the choice and tells the balancer.
     private mutating func rebuildCandidates(_ server: UnsafeMutablePointer<ServerRuntime>) {
+        sortCandidates(server)
         let old = server.pointee.candidates
         var kept = 0
         for at in 0..<old.count {
@@ -145,6 +166,7 @@ extension Worker where Ring: ~Copyable {
     /// A backend leaves the choice: idle connections end now, others with their exchange, waiting exchanges go elsewhere.
     private mutating func leave(_ backend: UnsafeMutablePointer<Backend>) {
         backend.pointee.candidate = -1
+        backend.pointee.heldConnections &+= 1  // it stays while it is looked at
         wheel.clear(&backend.pointee.timer)
         while let idle = checkOut(backend) { close(idle) }
         while !backend.pointee.waiting.isEmpty || !backend.pointee.pending.isEmpty {
@@ -153,6 +175,7 @@ extension Worker where Ring: ~Copyable {
             leaveQueue(exchange)
             displaced.append(first)
         }
+        backend.pointee.heldConnections &-= 1
         forgetIfDrained(backend)
     }
 

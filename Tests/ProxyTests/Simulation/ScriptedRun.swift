@@ -16,6 +16,8 @@ final class ScriptedRun {
     private var random: ScriptedRandom
     private var settings = ServerSettings()
     private(set) var ticks = 0
+    /// What the worker counted, and how requests ended.
+    private(set) var totals: [String: Int] = [:]
 
     init(seed: UInt64, without disabled: Set<ScriptedFault> = [], tracing: Bool = false) {
         self.seed = seed
@@ -223,6 +225,11 @@ final class ScriptedRun {
         var worker = Worker(
             ring: ScriptedRing(kernel), start: start, counters: counters, mailbox: mailbox, events: EventLog(),
             register: BackendRegister())
+        if kernel.tracing {
+            print(settings)
+            print(kernel.sizes)
+            for plan in plans { print(plan) }
+        }
         worker.startListening()
         worker.startWaitingForWake()
         let end = kernel.clock.now + 4_000_000_000_000
@@ -246,6 +253,8 @@ final class ScriptedRun {
         }
         worker.tick()
         worker.flushLogs(atEnd: true)
+        for counter in WorkerCounter.allCases where counters[counter] > 0 { totals[counter.word] = Int(counters[counter]) }
+        for plan in plans { totals["outcome \(plan.outcome)".prefix(while: { $0 != "\"" }).description, default: 0] += 1 }
         if complaints.isEmpty && kernel.complaints.isEmpty { checkEnd(worker, counters, log) }
         return kernel.complaints + complaints
     }

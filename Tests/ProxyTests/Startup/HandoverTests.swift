@@ -120,10 +120,9 @@ struct CrashNoteTests {
     @Test("a sentence says who died of what, where")
     func sentence() {
         let crash = CrashReport(signal: SIGILL, worker: 1, step: 0, file: "Proxy/A.swift", line: 7)
-        let killed = Ending(process: 12, signal: SIGKILL, crash: crash, backtrace: "why at /x/A.swift:9:1")
+        let killed = Ending(process: 12, signal: SIGKILL, crash: crash)
         #expect(killed.sentence.hasPrefix("the server process 12 died of SIGILL (a trap) in worker 1 at step "))
         #expect(killed.sentence.contains("(begun at Proxy/A.swift:7)"))
-        #expect(killed.sentence.hasSuffix("why at /x/A.swift:9:1"))
         #expect(Ending(process: 12, exitCode: 3).sentence == "the server process 12 ended by itself with exit code 3")
     }
 
@@ -140,6 +139,8 @@ struct CrashNoteTests {
               2 [ra]               0x0000564172 start() in weir at /src/Proxy/Start.swift:1:1
             """
         #expect(BacktraceText.reason(text) == "Swift runtime failure: arithmetic overflow at /src/Proxy/Worker.swift:46:68")
+        let relative = text.replacing("/src/", with: "Sources/")
+        #expect(BacktraceText.reason(relative) == "Swift runtime failure: arithmetic overflow at Sources/Proxy/Worker.swift:46:68")
         #expect(BacktraceText.reason("*** Program crashed: Bad pointer dereference at 0x00 ***") == "Bad pointer dereference")
         #expect(BacktraceText.reason("") == nil)
     }

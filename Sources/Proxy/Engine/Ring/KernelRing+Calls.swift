@@ -24,6 +24,9 @@ extension KernelRing {
         if options.userTimeoutMilliseconds > 0 {
             set(socket, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, options.userTimeoutMilliseconds)
         }
+        if let name = options.congestionControl.start {
+            setsockopt(socket, Int32(IPPROTO_TCP), TCP_CONGESTION, name, socklen_t(options.congestionControl.count))
+        }
         if options.notSentLowBytes > 0 { set(socket, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, options.notSentLowBytes) }
     }
 

@@ -84,6 +84,8 @@ struct SocketOptions {
     var keepAlive = true
     var userTimeoutMilliseconds: Int32 = 0
     var notSentLowBytes: Int32 = 0
+    /// Name of the congestion control, kept for the life of the process; absent = the system's.
+    var congestionControl = ByteSlice.none
 }
 
 /// Up to sixteen pieces of memory that go out in one send.

@@ -103,6 +103,7 @@ final class ScriptedKernel {
         if complaints.count < 20 { complaints.append(text()) }
     }
 
+    @inline(__always)
     func trace(_ text: @autoclosure () -> String) {
         if tracing { print("\((clock.now - 1_000_000_000_000) / 1000) µs: \(text())") }
     }
@@ -204,6 +205,7 @@ final class ScriptedKernel {
             }
         }
         submissions.append(.operation(number))
+        trace("start \(kind) fd \(descriptor)")
     }
 
     private func claim(_ place: inout Int32, _ number: Int32, _ what: StaticString, _ descriptor: Int32) {
@@ -242,6 +244,7 @@ final class ScriptedKernel {
             complain("close of descriptor \(descriptor) with \(entry.pointee.inFlight) operations in flight")
         }
         entry.pointee.isClosing = true
+        trace("close fd \(descriptor)")
         submissions.append(.close(descriptor))
     }
 
@@ -249,11 +252,11 @@ final class ScriptedKernel {
 
     /// Submits, then lets time pass until something is completed or the wait is over.
     func enter(waitNanoseconds: UInt64?) -> Int32 {
+        let submitted = Int32(submissions.count)
+        submit()
         for pipe in pipes where pipe != nil && pipe!.bytes.count > 0 {
             complain("a pipe holds \(pipe!.bytes.count) bytes while the worker waits")
         }
-        let submitted = Int32(submissions.count)
-        submit()
         if faults.strikes(.interruption) {
             advance(to: clock.now + 1_000)
             show()

@@ -57,9 +57,6 @@ struct ScriptedRing: ~Copyable, RingPort {
     }
 
     @inline(never)
-    mutating func startShutdownSend(_ socket: Int32) { kernel.shutdownSend(socket) }
-
-    @inline(never)
     mutating func shutdownSend(_ socket: Int32) { kernel.shutdownSend(socket) }
 
     @inline(never)

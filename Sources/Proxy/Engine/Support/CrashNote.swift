@@ -6,8 +6,8 @@ nonisolated(unsafe) private var sharedNotes: UnsafeMutablePointer<UInt64>?
 
 /// What one worker is doing, in memory that outlives the process, so that a crash leaves it to the supervisor.
 ///
-/// Trivial: a worker keeps it beside its other state. A note is two plain stores; nobody reads them before the process
-/// has ended, so they need no order.
+/// Trivial: a worker keeps it beside its other state. A note is two stores, plain moves on this machine; nobody reads
+/// them before the process has ended, so they need no order.
 struct CrashNote: Sendable {
     nonisolated(unsafe) let words: UnsafeMutablePointer<UInt64>
 
@@ -29,13 +29,14 @@ struct CrashNote: Sendable {
     /// Notes the step that begins; `file` and `line` are the caller's.
     @inline(__always)
     func note(step: UInt8, file: StaticString = #fileID, line: UInt32 = #line) {
-        words[0] = UInt64(line) &<< 8 | UInt64(step)
-        words[1] = UInt64(UInt(bitPattern: file.utf8Start))
+        // Relaxed and not plain: a plain store with nothing but a trap behind it is dead to the optimiser.
+        clinux_store_relaxed(words, UInt64(line) &<< 8 | UInt64(step))
+        clinux_store_relaxed(words + 1, UInt64(UInt(bitPattern: file.utf8Start)))
     }
 
     /// Notes that the worker waits and does nothing for anybody.
     @inline(__always)
-    func clear() { words[0] = 0 }
+    func clear() { clinux_store_relaxed(words, 0) }
 }
 
 /// The shared memory of all notes: written by the server process, read by the supervisor after a crash.
@@ -44,8 +45,8 @@ enum CrashNotes {
     /// A cache line each, so that workers do not disturb one another.
     static let wordsEach = 8
     static let memoryBytes = (workersMax + 1) * wordsEach * MemoryLayout<UInt64>.size
-    /// The first line is the process's: the mark of the signal, then where the program lies in its memory.
-    private static let imageWord = 4
+    /// The first line is the process's: the mark of the signal (`cprocess_crash_mark`), then where the program lies.
+    private static let imageWord = 5
 
     /// Maps the memory behind `descriptor`; nil when the kernel refuses.
     static func map(_ descriptor: Int32) -> UnsafeMutablePointer<UInt64>? {
@@ -76,16 +77,19 @@ enum CrashNotes {
         let signal = memory[0]
         guard signal != 0 else { return nil }
         let thread = memory[3]
+        let copy = Int32(truncatingIfNeeded: memory[4])
         for worker in 0..<workersMax {
             let words = memory + (worker + 1) * wordsEach
             guard words[2] == thread, thread != 0 else { continue }
-            guard words[0] != 0 else { return CrashReport(signal: Int32(truncatingIfNeeded: signal), worker: worker) }
+            guard words[0] != 0 else {
+                return CrashReport(signal: Int32(truncatingIfNeeded: signal), copy: copy, worker: worker)
+            }
             return CrashReport(
-                signal: Int32(truncatingIfNeeded: signal), worker: worker,
+                signal: Int32(truncatingIfNeeded: signal), copy: copy, worker: worker,
                 step: UInt8(truncatingIfNeeded: words[0]), file: fileName(words[1], image: memory[imageWord]),
                 line: Int(words[0] >> 8))
         }
-        return CrashReport(signal: Int32(truncatingIfNeeded: signal))
+        return CrashReport(signal: Int32(truncatingIfNeeded: signal), copy: copy)
     }
 
     /// An address within this program: others of its constants lie at fixed distances from it.
@@ -107,6 +111,8 @@ enum CrashNotes {
 /// What a crashed server process had noted.
 struct CrashReport: Equatable, Sendable {
     var signal: Int32
+    /// The process that stayed behind to write the backtrace; 0 = none.
+    var copy: Int32 = 0
     /// The worker whose thread crashed; nil when it was the control thread.
     var worker: Int?
     var step: UInt8?

@@ -1,4 +1,0 @@
-import Testing
-@testable import Proxy
-
-@Suite("placeholder") struct PlaceholderEngine { @Test func builds() {} }

@@ -1,4 +1,0 @@
-import Testing
-@testable import Proxy
-
-@Suite("placeholder") struct PlaceholderProxy { @Test func builds() {} }
