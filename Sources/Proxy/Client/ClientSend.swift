@@ -32,16 +32,23 @@ extension Worker where Ring: ~Copyable {
     /// Sets the timer that ends a client which takes nothing, or too little; it looks at the rate every second.
     mutating func waitForWrite(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.state != .tunnel, client.pointee.state != .lingering else { return }
-        let server = servers + Int(client.pointee.server)
-        client.pointee.waitingFor = .writeProgress
-        setClientTimer(client, server.pointee.timerNanoseconds(server.pointee.writeNanoseconds))
+        wait(client, for: .writeProgress, limit: servers[Int(client.pointee.server)].writeNanoseconds)
     }
 
     /// Sets the timer of a request's body in the same way.
     mutating func waitForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
-        let server = servers + Int(client.pointee.server)
-        client.pointee.waitingFor = .bodyGap
-        setClientTimer(client, server.pointee.timerNanoseconds(server.pointee.bodyGapNanoseconds))
+        wait(client, for: .bodyGap, limit: servers[Int(client.pointee.server)].bodyGapNanoseconds)
+    }
+
+    /// Progress does not move the timer: when it comes up it looks at what has been moved since.
+    private mutating func wait(
+        _ client: UnsafeMutablePointer<ClientConnection>, for what: ClientWait, limit: UInt64
+    ) {
+        if client.pointee.waitingFor == what, client.pointee.timer.isSet { return }
+        client.pointee.waitingFor = what
+        let idle = clock.now &- min(client.pointee.progressAt, clock.now)
+        let left = limit == 0 ? 0 : limit &- min(idle, limit &- 1)
+        setClientTimer(client, servers[Int(client.pointee.server)].timerNanoseconds(left))
     }
 
     @inline(__always)
@@ -105,7 +112,7 @@ extension Worker where Ring: ~Copyable {
             let exchange = exchanges[client.pointee.exchange]
             if exchange.pointee.flags.contains(.tunnel) {
                 client.pointee.rateSince = 0
-                onTunnelDrained(client)
+                exchange.pointee.flags.contains(.splicingAnswer) ? spliceAnswer(exchange) : onTunnelDrained(client)
                 return
             }
             if exchange.pointee.flags.contains(.answerWhole) {

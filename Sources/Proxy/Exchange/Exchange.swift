@@ -78,10 +78,9 @@ struct Exchange: BitwiseCopyable {
     var discardedBytes = 0
     var failure = FailureReason.none
     var retries: UInt8 = 0
-    /// How much the next splice may ask for.
-    var spliceGoal: Int = 0
-    /// The sink was full when last tried: wait for it before reading on.
-    var sinkWasFull = false
+    /// Splice of the answer and of the request, which may both be under way in a tunnel.
+    var answerSplice = SpliceState()
+    var requestSplice = SpliceState()
     /// Captured fields of the answer for the log.
     var captured: UnsafeMutablePointer<Block>?
 

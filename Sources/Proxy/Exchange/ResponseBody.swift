@@ -13,10 +13,7 @@ extension Worker where Ring: ~Copyable {
             endAnswer(connection, exchange)
             return exchanges.isTaken(exchange.pointee.slot) ? .park(.deliver) : .done
         }
-        if case .length(let length) = responseHead.framing, maySplice(exchange, length) {
-            exchange.pointee.flags.insert(.splicingAnswer)
-            exchange.pointee.spliceGoal = Self.spliceGoalFirst
-        }
+        if case .length(let length) = responseHead.framing, maySplice(exchange, length) { startSplicing(exchange) }
         return .park(.deliver)
     }
 
@@ -42,6 +39,10 @@ extension Worker where Ring: ~Copyable {
         markDirty(client)
         if client.pointee.output.count >= servers[Int(client.pointee.server)].highBytes {
             pauseReading(connections[exchange.pointee.connection])
+        }
+        let connection = connections[exchange.pointee.connection]
+        if connection.pointee.phase == .untilClose || connection.pointee.phase == .tunnel {
+            considerSplicingAnswer(exchange, connection)
         }
         return true
     }

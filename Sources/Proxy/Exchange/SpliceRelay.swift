@@ -25,17 +25,38 @@ extension Worker where Ring: ~Copyable {
     /// Whether the body of an answer whose head has just been passed on goes by splice.
     mutating func maySplice(_ exchange: UnsafeMutablePointer<Exchange>, _ length: UInt64) -> Bool {
         let settings = servers[Int(exchange.pointee.server)].splice
-        guard settings.enabled, length >= settings.bodyBytesMin, exchange.pointee.answerFraming == .length,
-            exchange.pointee.flags.isDisjoint(with: [.abandoned, .splicingRequest]), length > UInt64(bytesBehindHead),
-            length >= settings.remainingBytesMin &+ UInt64(bytesBehindHead)
-        else { return false }
+        return length >= settings.bodyBytesMin && exchange.pointee.answerFraming == .length
+            && length > UInt64(bytesBehindHead) && length >= settings.remainingBytesMin &+ UInt64(bytesBehindHead)
+    }
+
+    /// Lets the rest of an answer, or what a tunnel brings from the backend, go by splice where it can.
+    mutating func startSplicing(_ exchange: UnsafeMutablePointer<Exchange>) {
         let connection = connections[exchange.pointee.connection]
-        guard connection.pointee.exchanges.count == 1, openPipe() != nil else { return false }
+        guard servers[Int(exchange.pointee.server)].splice.enabled, connection.pointee.exchanges.count == 1,
+            exchange.pointee.flags.contains(.tunnel)
+                || exchange.pointee.flags.isDisjoint(with: [.abandoned, .splicingRequest]),
+            openPipe() != nil
+        else { return }
         connection.pointee.flags.formUnion([.splicing, .full])
         makeNonBlocking(connection)
         makeNonBlocking(clients[exchange.pointee.client])
-        return true
+        exchange.pointee.flags.insert(.splicingAnswer)
+        exchange.pointee.answerSplice = SpliceState(goal: Self.spliceGoalFirst)
     }
+
+    /// A body without a known end, or a tunnel, that has brought as much as is worth a splice goes on that way.
+    mutating func considerSplicingAnswer(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ connection: UnsafeMutablePointer<BackendConnection>
+    ) {
+        guard exchange.pointee.answerFraming != .chunked, !exchange.pointee.flags.contains(.splicingAnswer),
+            exchange.pointee.answerBodyBytes >= servers[Int(exchange.pointee.server)].splice.bodyBytesMin
+        else { return }
+        connection.pointee.remaining = Self.endlessBytes
+        startSplicing(exchange)
+    }
+
+    /// "Until the end": more than any body has.
+    private static var endlessBytes: UInt64 { UInt64.max / 2 }
 
     private mutating func makeNonBlocking(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard !client.pointee.flags.contains(.nonBlocking) else { return }
@@ -121,6 +142,13 @@ extension Worker where Ring: ~Copyable {
         self.pipe = nil
     }
 
+    /// Something moved: a tunnel's idle time starts anew.
+    @inline(__always)
+    mutating func touchTunnel(_ client: UnsafeMutablePointer<ClientConnection>) {
+        guard client.pointee.state == .tunnel else { return }
+        setClientTimer(client, servers[Int(client.pointee.server)].tunnelIdleNanoseconds)
+    }
+
     // MARK: - Answers
 
     /// Moves the answer's body until it is whole, or one side has to be waited for.
@@ -131,7 +159,7 @@ extension Worker where Ring: ~Copyable {
         else { return }
         let connection = connections[exchange.pointee.connection]
         guard connection.pointee.flags.isDisjoint(with: [.polling, .receiving]) else { return }
-        if exchange.pointee.sinkWasFull {
+        if exchange.pointee.answerSplice.sinkWasFull {
             waitForSink(client, connection)
             return
         }
@@ -143,18 +171,20 @@ extension Worker where Ring: ~Copyable {
                 return
             }
             round &+= 1
-            let goal = Int(min(UInt64(exchange.pointee.spliceGoal), connection.pointee.remaining))
+            let goal = Int(min(UInt64(exchange.pointee.answerSplice.goal), connection.pointee.remaining))
             switch move(from: connection.pointee.fd, to: client.pointee.fd, goal: goal, refused: &client.pointee.output) {
             case .moved(let bytes):
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes)
-                exchange.pointee.spliceGoal = min(exchange.pointee.spliceGoal &* 2, Self.pipeBytes)
+                exchange.pointee.answerSplice.goal = min(exchange.pointee.answerSplice.goal &* 2, Self.pipeBytes)
+                touchTunnel(client)
             case .sinkFull(let bytes):
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes &- client.pointee.output.count)
-                exchange.pointee.spliceGoal = max(exchange.pointee.spliceGoal / 2, Self.spliceGoalMin)
-                exchange.pointee.sinkWasFull = true
+                exchange.pointee.answerSplice.goal = max(exchange.pointee.answerSplice.goal / 2, Self.spliceGoalMin)
+                exchange.pointee.answerSplice.sinkWasFull = true
                 wheel.disarm(&connection.pointee.timer)
+                touchTunnel(client)
                 if connection.pointee.remaining == 0 { break }
                 markDirty(client)
                 return
@@ -162,7 +192,7 @@ extension Worker where Ring: ~Copyable {
                 waitForSource(client, connection)
                 return
             case .sourceEnded:
-                onConnectionLost(connection, .answerTooShort)
+                onSpliceEnded(exchange, connection)
                 return
             case .sourceFailed:
                 onConnectionLost(connection, .backendReset)
@@ -181,14 +211,30 @@ extension Worker where Ring: ~Copyable {
         endAnswer(connection, exchange)
     }
 
+    /// The backend has closed in the middle of a splice, which is how some bodies and all tunnels end.
+    private mutating func onSpliceEnded(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ connection: UnsafeMutablePointer<BackendConnection>
+    ) {
+        connection.pointee.flags.formUnion([.sawEnd, .doomed])
+        switch connection.pointee.phase {
+        case .untilClose: endAnswer(connection, exchange)
+        case .tunnel:
+            exchange.pointee.flags.remove(.splicingAnswer)
+            onTunnelEnd(connection, exchange)
+        case .head, .length, .chunked: onConnectionLost(connection, .answerTooShort)
+        }
+    }
+
     /// The backend is what is waited for.
     private mutating func waitForSource(
         _ client: UnsafeMutablePointer<ClientConnection>, _ connection: UnsafeMutablePointer<BackendConnection>
     ) {
-        client.pointee.rateSince = 0
-        client.pointee.waitingFor = .nothing
-        wheel.disarm(&client.pointee.timer)
-        waitForAnswer(connection)
+        if client.pointee.state != .tunnel {
+            client.pointee.rateSince = 0
+            client.pointee.waitingFor = .nothing
+            wheel.disarm(&client.pointee.timer)
+            waitForAnswer(connection)
+        }
         pollSource(connection)
     }
 
@@ -224,13 +270,28 @@ extension Worker where Ring: ~Copyable {
     /// Looks whether the rest of a request's body is worth a splice; then its receive has to end first.
     mutating func considerSplicingRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
         let settings = servers[Int(exchange.pointee.server)].splice
-        guard settings.enabled, !exchange.pointee.flags.contains(.splicingRequest),
-            exchange.pointee.requestRemaining >= settings.remainingBytesMin,
+        guard exchange.pointee.requestRemaining >= settings.remainingBytesMin,
             exchange.pointee.requestRemaining &+ exchange.pointee.requestBodyBytes >= settings.bodyBytesMin,
-            openPipe() != nil
+            !exchange.pointee.flags.contains(.splicingAnswer)
+        else { return }
+        startSplicingRequest(exchange)
+    }
+
+    /// A tunnel in which the client has sent as much as is worth a splice goes on that way.
+    mutating func considerSplicingTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard exchange.pointee.requestBodyBytes >= servers[Int(exchange.pointee.server)].splice.bodyBytesMin,
+            !clients[exchange.pointee.client].pointee.flags.contains(.sawEnd)
+        else { return }
+        exchange.pointee.requestRemaining = Self.endlessBytes
+        startSplicingRequest(exchange)
+    }
+
+    private mutating func startSplicingRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
+        guard servers[Int(exchange.pointee.server)].splice.enabled,
+            !exchange.pointee.flags.contains(.splicingRequest), openPipe() != nil
         else { return }
         exchange.pointee.flags.insert(.splicingRequest)
-        exchange.pointee.spliceGoal = Self.spliceGoalFirst
+        exchange.pointee.requestSplice = SpliceState(goal: Self.spliceGoalFirst)
         let client = clients[exchange.pointee.client]
         makeNonBlocking(client)
         makeNonBlocking(connections[exchange.pointee.connection])
@@ -242,7 +303,7 @@ extension Worker where Ring: ~Copyable {
         guard client.pointee.exchange != noSlot else { return false }
         let exchange = exchanges[client.pointee.exchange]
         guard exchange.pointee.flags.contains(.splicingRequest) else { return false }
-        guard exchange.pointee.connection != noSlot, client.pointee.state == .body else {
+        guard exchange.pointee.connection != noSlot, client.pointee.state == .body || client.pointee.state == .tunnel else {
             exchange.pointee.flags.remove(.splicingRequest)
             return false
         }
@@ -265,12 +326,13 @@ extension Worker where Ring: ~Copyable {
         guard !client.pointee.flags.contains(.pollingReadable), !connection.pointee.flags.contains(.pollingWritable) else {
             return
         }
-        if exchange.pointee.sinkWasFull {
+        if exchange.pointee.requestSplice.sinkWasFull {
             connection.pointee.flags.insert(.pollingWritable)
             connection.pointee.inFlight &+= 1
+            ring.startPoll(connection.pointee.fd, writable: true, token: token(.backendWritable, connection))
+            guard client.pointee.state != .tunnel else { return }
             client.pointee.waitingFor = .nothing
             wheel.disarm(&client.pointee.timer)
-            ring.startPoll(connection.pointee.fd, writable: true, token: token(.backendWritable, connection))
             waitForBackendWrite(connection)
             return
         }
@@ -281,27 +343,31 @@ extension Worker where Ring: ~Copyable {
                 return
             }
             round &+= 1
-            let goal = Int(min(UInt64(exchange.pointee.spliceGoal), exchange.pointee.requestRemaining))
+            let goal = Int(min(UInt64(exchange.pointee.requestSplice.goal), exchange.pointee.requestRemaining))
             switch move(from: client.pointee.fd, to: connection.pointee.fd, goal: goal, refused: &connection.pointee.output) {
             case .moved(let bytes):
                 countSplicedRequest(exchange, client, connection, bytes)
                 connection.pointee.bytesSent &+= UInt64(bytes)
-                exchange.pointee.spliceGoal = min(exchange.pointee.spliceGoal &* 2, Self.pipeBytes)
+                exchange.pointee.requestSplice.goal = min(exchange.pointee.requestSplice.goal &* 2, Self.pipeBytes)
             case .sinkFull(let bytes):
                 countSplicedRequest(exchange, client, connection, bytes)
                 connection.pointee.bytesSent &+= UInt64(bytes &- connection.pointee.output.count)
-                exchange.pointee.spliceGoal = max(exchange.pointee.spliceGoal / 2, Self.spliceGoalMin)
-                exchange.pointee.sinkWasFull = true
+                exchange.pointee.requestSplice.goal = max(exchange.pointee.requestSplice.goal / 2, Self.spliceGoalMin)
+                exchange.pointee.requestSplice.sinkWasFull = true
                 markDirty(connection)
                 if exchange.pointee.requestRemaining == 0 { break }
                 return
             case .sourceEmpty:
-                waitForBody(client)
+                if client.pointee.state == .body {
+                    if client.pointee.rateSince == 0 { startWaitingForClient(client) }
+                    waitForBody(client)
+                }
                 pollClient(client)
                 return
             case .sourceEnded:
                 client.pointee.flags.insert(.sawEnd)
-                onRequestBodyCut(client)
+                exchange.pointee.flags.remove(.splicingRequest)
+                client.pointee.state == .tunnel ? onTunnelEnd(client) : onRequestBodyCut(client)
                 return
             case .sourceFailed:
                 abort(client, .clientGone)
@@ -318,7 +384,7 @@ extension Worker where Ring: ~Copyable {
                 return
             }
         }
-        exchange.pointee.sinkWasFull = false
+        exchange.pointee.requestSplice.sinkWasFull = false
         onRequestWhole(exchange)
         resumeReceiving(client)
     }
@@ -333,6 +399,7 @@ extension Worker where Ring: ~Copyable {
         client.pointee.bytesReceived &+= UInt64(bytes)
         client.pointee.rateBytes &+= UInt64(bytes)
         client.pointee.progressAt = clock.now
+        touchTunnel(client)
         count(.clientBytesReceived, bytes)
         backends[UInt32(connection.pointee.backend)].pointee.bytesSent &+= UInt64(bytes)
     }
@@ -361,7 +428,7 @@ extension Worker where Ring: ~Copyable {
         guard client.pointee.exchange != noSlot else { return }
         let exchange = exchanges[client.pointee.exchange]
         if isWritable {
-            exchange.pointee.sinkWasFull = false
+            exchange.pointee.answerSplice.sinkWasFull = false
             if exchange.pointee.flags.contains(.splicingAnswer) { spliceAnswer(exchange) }
         } else {
             _ = continueSplicing(client)
@@ -384,11 +451,19 @@ extension Worker where Ring: ~Copyable {
         guard connection.pointee.exchanges.first != noSlot else { return }
         let exchange = exchanges[connection.pointee.exchanges.first]
         if isWritable {
-            exchange.pointee.sinkWasFull = false
+            exchange.pointee.requestSplice.sinkWasFull = false
             stopWaitingForWrite(connection)
             if !exchange.pointee.flags.contains(.abandoned) { _ = continueSplicing(clients[exchange.pointee.client]) }
         } else if exchange.pointee.flags.contains(.splicingAnswer), !exchange.pointee.flags.contains(.abandoned) {
             spliceAnswer(exchange)
         }
     }
+}
+
+/// How one direction is spliced.
+struct SpliceState: BitwiseCopyable {
+    /// How much the next splice may ask for.
+    var goal = 0
+    /// The sink was full when last tried: wait for it before reading on.
+    var sinkWasFull = false
 }

@@ -17,11 +17,6 @@ extension Worker where Ring: ~Copyable {
         if !client.pointee.input.isEmpty || client.pointee.flags.contains(.sawEnd) { useInput(client) }
     }
 
-    @inline(__always)
-    private mutating func touchTunnel(_ client: UnsafeMutablePointer<ClientConnection>) {
-        setClientTimer(client, servers[Int(client.pointee.server)].tunnelIdleNanoseconds)
-    }
-
     /// Bytes from the client; 0 = the backend is too far behind.
     mutating func takeTunnelBytes(
         _ client: UnsafeMutablePointer<ClientConnection>, _ bytes: UnsafeRawPointer, _ length: Int
@@ -40,6 +35,7 @@ extension Worker where Ring: ~Copyable {
         count(.copiedBytes, length)
         markDirty(connection)
         if connection.pointee.output.count >= limits.highBytes { pauseReceiving(client) }
+        considerSplicingTunnel(exchange)
         return length
     }
 

@@ -95,11 +95,12 @@ struct Doctor {
             return .good("pipes", "no limit for this user", because: "large bodies move through pipes without being copied")
         }
         let state = "\(pages) pages: \(count) pipes of \(byteCount(UInt64(ResourcePlan.pipeBytes)))"
-        if count < 256 {
+        // One pipe a worker is enough: it is empty between two uses.
+        if count < 64 {
             return .advice(
                 "pipes", state,
                 because: "large bodies move through pipes without being copied; without a pipe they are copied",
-                remedy: "sysctl -w fs.pipe-user-pages-soft=\(256 * ResourcePlan.pipeBytes / 4_096)")
+                remedy: "sysctl -w fs.pipe-user-pages-soft=\(64 * ResourcePlan.pipeBytes / 4_096)")
         }
         return .good("pipes", state, because: "large bodies move through pipes without being copied")
     }

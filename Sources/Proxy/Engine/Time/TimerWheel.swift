@@ -121,6 +121,9 @@ struct Timer: BitwiseCopyable {
     let kind: Kind
     let slot: UInt32
 
+    /// Whether it will fire: in a bucket, and not disarmed.
+    var isSet: Bool { isLinked && deadline != .max }
+
     /// What a timer belongs to.
     enum Kind: UInt8 { case client, backendConnection, backend, exchange, worker }
 
