@@ -29,8 +29,8 @@ import Testing
             if !check(UInt64(Self.first + ran), &totals) { failures += 1 }
             ran += 1
         }
-        let counted = totals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        print("simulation: seeds \(Self.first)..<\(Self.first + ran); \(counted.joined(separator: ", "))")
+        let covered = totals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        print("simulation: seeds \(Self.first)..<\(Self.first + ran); \(covered.joined(separator: ", "))")
     }
 
     /// Runs one seed; adds what it counted to `totals`.
