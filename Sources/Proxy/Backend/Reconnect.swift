@@ -11,7 +11,10 @@ extension Worker where Ring: ~Copyable {
         if backend.pointee.connectFailures == 0 {
             logs.events.emit(.warning, "backend can't be reached", subject: name(backend).slice, error: errno)
         }
+        let owner = OperationToken(.none, slot: backend.pointee.timer.slot, generation: backends.generation(backend.pointee.timer.slot))
         close(connection)
+        // One that has left the configuration may have gone with its last connection.
+        guard backends.isCurrent(owner) else { return }
         if backend.pointee.state == .up {
             backend.pointee.connectFailures = min(backend.pointee.connectFailures &+ 1, 30)
             backend.pointee.state = .down
