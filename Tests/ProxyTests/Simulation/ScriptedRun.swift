@@ -16,6 +16,8 @@ final class ScriptedRun {
     private var random: ScriptedRandom
     private var settings = ServerSettings()
     private(set) var ticks = 0
+    /// Names of backends change their addresses during the run.
+    private let changesAddresses: Bool
     /// What the worker counted, and how requests ended.
     private(set) var totals: [String: Int] = [:]
 
@@ -23,6 +25,7 @@ final class ScriptedRun {
         self.seed = seed
         random = ScriptedRandom(seed: seed &* 0x2545_F491_4F6C_DD1D)
         isGentle = random.below(2) == 0
+        changesAddresses = seed % 4 == 3
         var sizes = ScriptedSizes()
         sizes.clientBuffers = random.below(3) == 0 ? 1 + random.below(4) : 64
         sizes.clientBufferBytes = random.below(3) == 0 ? 64 + random.below(500) : 4096
@@ -179,13 +182,14 @@ final class ScriptedRun {
         }
         if random.below(20) == 0 {
             plan = RequestPlan(id: plan.id)
-            plan.malformed = [
-                "GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /\u{1} HTTP/1.1\r\nHost: a\r\n\r\n",
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                "GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "y", count: 40_000))\r\n\r\n",
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n",
-                "GET /\(String(repeating: "z", count: 9_000)) HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
-            ][random.below(9)]
+            plan.malformed =
+                [
+                    "GARBAGE\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /\u{1} HTTP/1.1\r\nHost: a\r\n\r\n",
+                    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                    "GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "y", count: 40_000))\r\n\r\n",
+                    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n",
+                    "GET /\(String(repeating: "z", count: 9_000)) HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+                ][random.below(9)]
             return
         }
         guard random.below(4) == 0 else { return }
@@ -211,12 +215,7 @@ final class ScriptedRun {
         defer { close(log) }
         var global = GlobalSettings()
         global.servers = [settings]
-        let addresses = AddressTable(
-            generation: 1,
-            entries: settings.backends.enumerated().map { at, backend in
-                BackendAddresses(
-                    server: 0, backend: at, addresses: [SocketAddress(literal: "127.0.0.1", port: backend.port)!])
-            })
+        let addresses = addressTable(1, count: settings.backends.count)
         let mailbox = Mailbox()
         let counters = CounterBlock(count: WorkerCounter.allCases.count)
         let start = WorkerStart(
@@ -236,6 +235,11 @@ final class ScriptedRun {
         while clients.contains(where: { !$0.isDone }), kernel.clock.now < end, ticks < 300_000, complaints.isEmpty, kernel.complaints.isEmpty {
             worker.tick()
             ticks += 1
+            if changesAddresses, random.below(100) == 0 {
+                let count = random.below(2) == 0 ? 1 : settings.backends.count
+                mailbox.post(.addresses(addressTable(1 + ticks, count: count)))
+                kernel.announceMail()
+            }
         }
         for client in clients where !client.isDone { complain("\(client.description) is not done") }
         // Lingering and what is in flight come to their end.
@@ -257,6 +261,16 @@ final class ScriptedRun {
         for plan in plans { totals["outcome \(plan.outcome)".prefix(while: { $0 != "\"" }).description, default: 0] += 1 }
         if complaints.isEmpty && kernel.complaints.isEmpty { checkEnd(worker, counters, log) }
         return kernel.complaints + complaints
+    }
+
+    /// Addresses of the first `count` backends; the others have none.
+    private func addressTable(_ generation: Int, count: Int) -> AddressTable {
+        AddressTable(
+            generation: generation,
+            entries: settings.backends.enumerated().map { at, backend in
+                let address = SocketAddress(literal: "127.0.0.1", port: backend.port)!
+                return BackendAddresses(server: 0, backend: at, addresses: at < count ? [address] : [])
+            })
     }
 
     private func memoryFile() -> Int32 {
@@ -284,6 +298,12 @@ final class ScriptedRun {
         let lines = countLines(log)
         let requests = Int(counters[WorkerCounter.requests])
         if lines + Int(counters[.logLinesDropped]) != requests { complain("\(lines) log lines for \(requests) requests") }
+        // An answer that its client did not wait for counts as both.
+        let answered = [WorkerCounter.responses2xx, .responses3xx, .responses4xx, .responses5xx, .tunnels]
+            .reduce(0) { $0 + Int(counters[$1]) }
+        if answered > requests || answered + Int(counters[.exchangesAborted]) < requests {
+            complain("\(requests) requests, \(answered) answers, \(counters[.exchangesAborted]) aborts")
+        }
         if isGentle {
             for plan in plans where plan.outcome != .complete { complain("\(plan.method) \(plan.id) ended as \(plan.outcome)") }
         } else {
