@@ -2,7 +2,7 @@
 #   make build      .build/release/weir (ALLOCATOR=glibc leaves jemalloc out)
 #   make run        the demo: an origin and the proxy in front of it on 127.0.0.1:8080
 #   make test       everything that proves it
-#   make soak       ten minutes of mixed traffic
+#   make soak       ten minutes of mixed traffic (MINUTES=10)
 #   make fuzz       the fuzzers for as long as you like (SECONDS_EACH=600)
 
 .DEFAULT_GOAL := build
@@ -12,10 +12,11 @@ SHELL := /bin/bash
 
 ALLOCATOR ?= jemalloc
 SECONDS_EACH ?= 60
+MINUTES ?= 10
 export WEIR_ALLOCATOR := $(ALLOCATOR)
 
 build_packages := liburing-dev libc-ares-dev libjemalloc-dev
-test_packages := $(build_packages) nginx-light curl wrk procps valgrind
+test_packages := $(build_packages) nginx-light curl wrk procps valgrind python3 iproute2
 
 # Installs the Debian packages of $(1) that are missing; says nothing when none is.
 define install
@@ -32,7 +33,7 @@ fi
 endef
 
 .PHONY: setup setup-tests toolchain build run test soak fuzz lint format \
-	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc
+	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc test-splicing
 
 toolchain:
 	@command -v swift >/dev/null || { echo "Weir needs Swift 6.3 on the PATH: https://www.swift.org/install"; exit 1; }
@@ -114,4 +115,8 @@ fuzz: setup-tests
 	@$(call run_script,Tests/Fuzz/run,$(SECONDS_EACH))
 
 soak: build setup-tests
-	@$(call run_script,Tests/Soak/run)
+	@$(call run_script,Tests/Soak/run,$(MINUTES))
+
+# Large bodies as an unprivileged user, with and without pipes; says so and passes where that can't be tried.
+test-splicing: build setup-tests
+	@$(call run_script,Tests/Splicing/run)

@@ -39,6 +39,8 @@ extension Worker where Ring: ~Copyable {
         }
         if exchange.pointee.flags.contains(.abandoned) { return .next(.deliver) }
         backends[UInt32(connection.pointee.backend)].pointee.responses &+= 1
+        // What failed before a retry has been made good; the count of retries tells of it.
+        exchange.pointee.failure = .none
         return .next(.editResponse)
     }
 

@@ -173,9 +173,9 @@ extension Worker where Ring: ~Copyable {
             }
             round &+= 1
             var most = exchange.pointee.answerSplice.goal
-            if most <= Self.spliceGoalFirst {
+            if most <= Self.spliceGoalFirst || exchange.pointee.answerBodyBytes < Self.trustedBytes {
                 // A client that has not shown yet that it is fast gets what its socket is sure to take.
-                guard let room = roomForAnswer(client) else {
+                guard let room = roomForAnswer(exchange, client) else {
                     exchange.pointee.answerSplice.sinkWasFull = true
                     wheel.disarm(&connection.pointee.timer)
                     waitForSink(client, connection)
@@ -251,14 +251,25 @@ extension Worker where Ring: ~Copyable {
         pollSource(connection)
     }
 
+    /// What a client must have taken of an answer before its socket is filled to the limit.
+    private static var trustedBytes: UInt64 { 256 &* 1024 }
+
     /// How much a client's socket is sure to take, so that a stalled client leaves next to nothing in our memory: what
     /// the socket refuses has to be read back out of the pipe and kept. Nil when that is not worth a splice.
-    private mutating func roomForAnswer(_ client: UnsafeMutablePointer<ClientConnection>) -> Int? {
+    ///
+    /// Of clients that have not shown yet that they read, less is kept in sockets too: before their backend connection
+    /// has been read so fast that the kernel gives it a larger buffer.
+    private mutating func roomForAnswer(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ client: UnsafeMutablePointer<ClientConnection>
+    ) -> Int? {
         let most = servers[Int(client.pointee.server)].notSentLowBytes
         if most == 0 { return Self.pipeBytes }
-        let room = most &- ring.unsentBytes(client.pointee.fd)
-        // A poll says "writable" when less than half of it is unsent, so waiting never turns in circles.
-        return room >= max(1, min(Self.spliceGoalMin, most / 2)) ? room : nil
+        let unsent = ring.unsentBytes(client.pointee.fd)
+        let isTrusted = exchange.pointee.answerBodyBytes >= Self.trustedBytes &+ UInt64(unsent)
+        let room = (isTrusted ? most : most / 8 &* 5) &- unsent
+        // A poll says "writable" when less than half of the limit is unsent: then there is room by this measure too, and
+        // waiting never turns in circles.
+        return room >= max(1, most / 8) ? room : nil
     }
 
     private mutating func countSpliced(
