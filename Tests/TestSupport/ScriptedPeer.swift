@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// One end of a connection that a test holds in its hand: it sends exact bytes at exact moments and keeps all it received.
 ///
@@ -9,7 +10,9 @@ public class ScriptedPeer: @unchecked Sendable {
     enum Arrival { case bytes, end, reset, nothing }
 
     let label: String
-    private(set) var descriptor: Int32
+    /// Closed by the script while a send in the background may still look at it.
+    private let held: Mutex<Int32>
+    var descriptor: Int32 { held.withLock { $0 } }
     /// Everything received so far.
     public private(set) var received: Bytes = []
     /// How much of `received` the script has consumed.
@@ -18,7 +21,7 @@ public class ScriptedPeer: @unchecked Sendable {
     private var ended: Arrival?
 
     init(descriptor: Int32, label: String) {
-        self.descriptor = descriptor
+        held = Mutex(descriptor)
         self.label = label
     }
 
@@ -45,13 +48,15 @@ public class ScriptedPeer: @unchecked Sendable {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Self.sendFlags)
+                // Under the lock, so that no descriptor is used whose number may belong to somebody else by now.
+                let piece = $0
+                return held.withLock { Glibc.send($0, piece.baseAddress! + sent, bytes.count - sent, Self.sendFlags) }
             }
             if count > 0 {
                 sent += count
             } else if errno == EAGAIN {
                 guard try SocketCalls.wait(descriptor, for: POLLOUT, until: deadline) else { return sent }
-            } else if errno == EPIPE || errno == ECONNRESET {
+            } else if errno == EPIPE || errno == ECONNRESET || errno == EBADF {
                 return sent
             } else if errno != EINTR {
                 throw systemError("\(label): send")
@@ -237,9 +242,10 @@ public class ScriptedPeer: @unchecked Sendable {
     public func finishSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
     public func close() {
-        guard descriptor >= 0 else { return }
-        Glibc.close(descriptor)
-        descriptor = -1
+        held.withLock { descriptor in
+            if descriptor >= 0 { Glibc.close(descriptor) }
+            descriptor = -1
+        }
     }
 
     /// Ends the connection with a reset.

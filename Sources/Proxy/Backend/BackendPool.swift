@@ -89,7 +89,7 @@ extension Worker where Ring: ~Copyable {
             return false
         }
         let number = backend.pointee.timer.slot
-        guard let slot = connections.take(BackendConnection(fd: fd, backend: Int32(number), slot: 0, now: clock.now)) else {
+        guard let slot = connections.take() else {
             ring.startClose(fd)
             pauseOpening(backend)
             return false

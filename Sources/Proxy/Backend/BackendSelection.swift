@@ -93,7 +93,7 @@ extension Worker where Ring: ~Copyable {
     /// Tells the balancer what a backend can take now; after every change of its connections.
     @inline(__always)
     mutating func refresh(_ backend: UnsafeMutablePointer<Backend>) {
-        publish(backend)
+        backendsChanged = true
         guard backend.pointee.candidate >= 0 else { return }
         let candidate = candidate(backend)
         // A backend that refuses further connections may still serve on those it has.
@@ -116,7 +116,13 @@ extension Worker where Ring: ~Copyable {
         backend.pointee.idleCount > 0 || mayOpen(backend) || isShareable(exchange) && mayShare(backend)
     }
 
-    /// Shows the backend's numbers to other threads.
+    /// Shows the numbers of all backends to other threads, some milliseconds after they changed.
+    mutating func publishBackends() {
+        backendsChanged = false
+        backendsPublishedAt = clock.now
+        for slot in 0..<UInt32(backends.highest) where backends.isTaken(slot) { publish(backends[slot]) }
+    }
+
     private func publish(_ backend: UnsafeMutablePointer<Backend>) {
         let counters = backend.pointee.counters
         counters.store(backend.pointee.requests, at: BackendCounter.requests.rawValue)

@@ -81,7 +81,7 @@ extension Worker where Ring: ~Copyable {
     mutating func admit(_ fd: Int32, server: Int) {
         count(.clientsAccepted)
         guard !isDraining, servers[server].connections < servers[server].connectionsMax,
-            let slot = clients.take(ClientConnection(fd: fd, server: Int32(server), slot: 0))
+            let slot = clients.take()
         else {
             count(.clientsRefused)
             refuse(fd)

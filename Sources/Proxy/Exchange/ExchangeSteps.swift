@@ -65,9 +65,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Makes the exchange of a head that is whole; the block with its bytes becomes the exchange's.
     mutating func begin(_ client: UnsafeMutablePointer<ClientConnection>, _ block: UnsafeMutablePointer<Block>) {
-        let made = Exchange(
-            slot: 0, client: client.pointee.timer.slot, server: client.pointee.server, headBlock: block, clock: clock)
-        guard let slot = exchanges.take(made) else {
+        guard let slot = exchanges.take() else {
             blocks.giveBack(block)
             refuse(client, 503, .outOfMemory)
             return

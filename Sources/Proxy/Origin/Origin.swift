@@ -107,7 +107,7 @@ struct Origin: ~Copyable {
         }
         if !completion.hasMore { startAccept() }
         let socket = completion.result
-        guard let slot = connections.take(OriginConnection(socket: socket, slot: 0)) else {
+        guard let slot = connections.take() else {
             ring.startClose(socket)
             return
         }

@@ -60,6 +60,9 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var peers: [Mailbox] = []
     /// Whose turn it is to get such a connection.
     var nextPeer = 0
+    /// Numbers of backends have changed since other threads were shown them.
+    var backendsChanged = false
+    var backendsPublishedAt: UInt64 = 0
     let register: BackendRegister
     let crashNote: CrashNote
     let drainTimer: UnsafeMutablePointer<Timer>

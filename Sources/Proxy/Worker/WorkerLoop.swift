@@ -24,6 +24,7 @@ extension Worker where Ring: ~Copyable {
         var wait = wheel.nanosecondsToNext(now: clock.now)
         if hasIdleWork { wait = min(wait ?? .max, Self.idleWorkNanoseconds) }
         if let flush = logs.nanosecondsToFlush(now: clock.now) { wait = min(wait ?? .max, flush) }
+        if backendsChanged { wait = min(wait ?? .max, Self.publishNanoseconds) }
         if queuesMayMove || dirtyClients != noSlot || dirtyConnections != noSlot { wait = 0 }
         let entered = ring.enter(waitNanoseconds: wait, minWaitMicroseconds: minWaitMicroseconds)
         if entered > 0 { count(.submissions, Int(entered)) }
@@ -46,8 +47,12 @@ extension Worker where Ring: ~Copyable {
         if starvedCount > 0 { rearmStarved() }
         flushLogs(atEnd: false)
         if ready == 0 { idleWork() }
+        if backendsChanged && clock.now &- backendsPublishedAt >= Self.publishNanoseconds { publishBackends() }
         if isDraining { continueDraining() }
     }
+
+    /// How old the published numbers of backends may be.
+    private static var publishNanoseconds: UInt64 { 10_000_000 }
 
     private mutating func dispatch(_ completion: Completion) {
         let token = completion.token

@@ -98,13 +98,11 @@ extension Worker where Ring: ~Copyable {
         let limits = server.pointee.backendLimits[entry.backend]
         let number = Int32(entry.server)
         let counters = CounterBlock(count: BackendCounter.allCases.count)
-        func made(_ slot: UInt32) -> Backend {
-            Backend(
-                timer: Timer(.backend, slot: slot), server: number, settingsIndex: Int32(entry.backend),
-                address: address, limits: limits, counters: counters)
-        }
-        guard let slot = backends.take(made(0)) else { return }
-        backends[slot].initialize(to: made(slot))
+        guard let slot = backends.take() else { return }
+        backends[slot].initialize(
+            to: Backend(
+                timer: Timer(.backend, slot: slot), server: number, settingsIndex: Int32(entry.backend), address: address,
+                limits: limits, counters: counters))
         let name = server.pointee.backendNames[entry.backend]
         register.add(
             BackendSnapshot(

@@ -5,10 +5,12 @@ import Testing
 
 @Suite("Admin commands")
 struct AdminCommandTests {
-    @Test("words are taken with any spaces between them", arguments: [
-        ("stat", .stat), ("stat json", .statJSON), ("  stat   json ", .statJSON), ("version", .version), ("help", .help),
-        ("STAT", nil), ("", nil), ("stat xml", nil),
-    ] as [(String, AdminCommand?)])
+    @Test(
+        "words are taken with any spaces between them",
+        arguments: [
+            ("stat", .stat), ("stat json", .statJSON), ("  stat   json ", .statJSON), ("version", .version), ("help", .help),
+            ("STAT", nil), ("", nil), ("stat xml", nil),
+        ] as [(String, AdminCommand?)])
     func words(line: String, expected: AdminCommand?) { #expect(AdminCommand(line: line) == expected) }
 }
 
@@ -18,8 +20,9 @@ struct JSONTextTests {
     func printed() {
         #expect(JSONText.list([.number(1), .null, .truth(true), .decimal(0.5)]).printed() == "[1, null, true, 0.5]")
         #expect(JSONText.object([]).printed() == "{}")
-        #expect(JSONText.object([("a", .list([.object([("b", .text("c"))])]))]).printed()
-            == "{\n  \"a\": [\n    {\n      \"b\": \"c\"\n    }\n  ]\n}")
+        #expect(
+            JSONText.object([("a", .list([.object([("b", .text("c"))])]))]).printed()
+                == "{\n  \"a\": [\n    {\n      \"b\": \"c\"\n    }\n  ]\n}")
     }
 
     @Test("quotes, backslashes and control characters are escaped")

@@ -4,9 +4,11 @@ import Testing
 
 @Suite("How many workers, and where")
 struct CrewTests {
-    @Test("one worker for each processor that mask and quota leave", arguments: [
-        (8, nil, 8), (8, 2.0, 2), (8, 2.5, 3), (8, 0.3, 1), (2, 4.0, 2), (1, nil, 1),
-    ] as [(Int, Double?, Int)])
+    @Test(
+        "one worker for each processor that mask and quota leave",
+        arguments: [
+            (8, nil, 8), (8, 2.0, 2), (8, 2.5, 3), (8, 0.3, 1), (2, 4.0, 2), (1, nil, 1),
+        ] as [(Int, Double?, Int)])
     func defaults(cpus: Int, quota: Double?, expected: Int) {
         let crew = Crew(wanted: nil, machine: MachineShare(cpus: Array(0..<cpus), quota: quota))
         #expect(crew.workers == expected)

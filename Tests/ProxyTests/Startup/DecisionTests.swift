@@ -150,9 +150,11 @@ struct RingRefusalTests {
 
 @Suite("Kernel version")
 struct KernelVersionTests {
-    @Test("releases of distributions are read", arguments: [
-        ("6.1.0-13-amd64", 6, 1), ("5.15.0-91-generic", 5, 15), ("6.18.44-fc-v595", 6, 18), ("6", 6, 0), ("", 0, 0),
-    ])
+    @Test(
+        "releases of distributions are read",
+        arguments: [
+            ("6.1.0-13-amd64", 6, 1), ("5.15.0-91-generic", 5, 15), ("6.18.44-fc-v595", 6, 18), ("6", 6, 0), ("", 0, 0),
+        ])
     func releases(release: String, major: Int, minor: Int) {
         let version = KernelVersion(release: release)
         #expect(version.major == major && version.minor == minor)

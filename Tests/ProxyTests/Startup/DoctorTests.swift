@@ -38,23 +38,25 @@ struct DoctorTests {
         }
     }
 
-    @Test("each fact that harms is found, with a remedy", arguments: [
-        Harm("kernel", .problem) { $0.kernel = KernelVersion(5, 10) },
-        Harm("io_uring", .problem) { $0.ring = RingProbe(refusal: -EPERM) },
-        Harm("minimum wait", .advice) { $0.ring.features.remove(.minimumWait) },
-        Harm("processors", .advice) { $0.machine = MachineShare(cpus: [0, 1], quota: 1.5) },
-        Harm("open files", .problem) { $0.openFiles = ResourceLimit(soft: 64, hard: 128) },
-        Harm("open files", .advice) { $0.openFiles = ResourceLimit(soft: 1_024, hard: 4_096) },
-        Harm("locked memory", .advice) { $0.lockedMemory = ResourceLimit(soft: 16_384, hard: 16_384) },
-        Harm("pipes", .advice) { $0.pipePagesSoft = 1_024 },
-        Harm("net.core.somaxconn", .advice) { $0.listenQueueMax = 128 },
-        Harm("net.ipv4.tcp_max_syn_backlog", .advice) { $0.synBacklogMax = 128 },
-        Harm("net.ipv4.ip_local_port_range", .advice) { $0.portRange = 50_000...60_000 },
-        Harm("socket buffers", .advice) { $0.sendBufferMax = 200_000 },
-        Harm("congestion control", .advice) { $0.congestionControl = "bbr" },
-        Harm("allocator", .advice) { $0.allocator = "glibc" },
-        Harm("transparent huge pages", .advice) { $0.hugePages = "always" },
-    ])
+    @Test(
+        "each fact that harms is found, with a remedy",
+        arguments: [
+            Harm("kernel", .problem) { $0.kernel = KernelVersion(5, 10) },
+            Harm("io_uring", .problem) { $0.ring = RingProbe(refusal: -EPERM) },
+            Harm("minimum wait", .advice) { $0.ring.features.remove(.minimumWait) },
+            Harm("processors", .advice) { $0.machine = MachineShare(cpus: [0, 1], quota: 1.5) },
+            Harm("open files", .problem) { $0.openFiles = ResourceLimit(soft: 64, hard: 128) },
+            Harm("open files", .advice) { $0.openFiles = ResourceLimit(soft: 1_024, hard: 4_096) },
+            Harm("locked memory", .advice) { $0.lockedMemory = ResourceLimit(soft: 16_384, hard: 16_384) },
+            Harm("pipes", .advice) { $0.pipePagesSoft = 1_024 },
+            Harm("net.core.somaxconn", .advice) { $0.listenQueueMax = 128 },
+            Harm("net.ipv4.tcp_max_syn_backlog", .advice) { $0.synBacklogMax = 128 },
+            Harm("net.ipv4.ip_local_port_range", .advice) { $0.portRange = 50_000...60_000 },
+            Harm("socket buffers", .advice) { $0.sendBufferMax = 200_000 },
+            Harm("congestion control", .advice) { $0.congestionControl = "bbr" },
+            Harm("allocator", .advice) { $0.allocator = "glibc" },
+            Harm("transparent huge pages", .advice) { $0.hugePages = "always" },
+        ])
     func harm(_ harm: Harm) throws {
         let finding = try finding(harm.subject, harm.change)
         #expect(finding.weight == harm.weight)

@@ -27,9 +27,11 @@ struct HandoverTests {
         #expect(ServerAssignment(encoded: bytes + [0]) == nil)
     }
 
-    @Test("every message arrives as it was sent", arguments: [
-        .assignment, .descriptors, .logs, .drain(deadlineMilliseconds: 30_000), .stopNow, .ready, .failed("why"), .notice(.warn, "why"), .crashed,
-    ] as [ControlMessage])
+    @Test(
+        "every message arrives as it was sent",
+        arguments: [
+            .assignment, .descriptors, .logs, .drain(deadlineMilliseconds: 30_000), .stopNow, .ready, .failed("why"), .notice(.warn, "why"), .crashed,
+        ] as [ControlMessage])
     func messages(message: ControlMessage) { #expect(ControlMessage(bytes: message.bytes) == message) }
 
     @Test("bytes that are no message are refused", arguments: [[], [200], [3], [3, 120]] as [[UInt8]])

@@ -92,11 +92,12 @@ struct ListenersTests {
 
     @Test("options that accepted connections inherit are set on the listener")
     func options() throws {
-        let set = try open(settings(.ipv4("127.0.0.1", port: 0)) {
-            $0.tcp.userTimeoutMilliseconds = 12_345
-            $0.tcp.notSentLowBytes = 65_536
-            $0.tcp.congestionControl = "reno"
-        })
+        let set = try open(
+            settings(.ipv4("127.0.0.1", port: 0)) {
+                $0.tcp.userTimeoutMilliseconds = 12_345
+                $0.tcp.notSentLowBytes = 65_536
+                $0.tcp.congestionControl = "reno"
+            })
         defer { set.close() }
         let listener = set.listeners[0].descriptor
         let tcp = Int32(IPPROTO_TCP)

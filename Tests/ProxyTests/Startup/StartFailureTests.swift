@@ -28,10 +28,12 @@ struct StartFailureTests {
         }
     }
 
-    @Test("words that do not fit together are refused before anything starts", arguments: [
-        [], ["run", "--listen", "127.0.0.1:0"], ["run", "--to", "127.0.0.1:9"],
-        ["run", "weir.conf", "--listen", "127.0.0.1:0"], ["run", "--ready-fd", "x"], ["nothing-like-it", "at all"],
-    ])
+    @Test(
+        "words that do not fit together are refused before anything starts",
+        arguments: [
+            [], ["run", "--listen", "127.0.0.1:0"], ["run", "--to", "127.0.0.1:9"],
+            ["run", "weir.conf", "--listen", "127.0.0.1:0"], ["run", "--ready-fd", "x"], ["nothing-like-it", "at all"],
+        ])
     func badCommandLine(words: [String]) throws {
         let result = try RunningWeir.result(words)
         #expect(result.code == 64)
@@ -48,10 +50,12 @@ struct StartFailureTests {
         #expect(result.errors.contains("CAP_NET_BIND_SERVICE"))
     }
 
-    @Test("a kernel that forbids io_uring is told apart by cause", arguments: [
-        ("EPERM", "a filter for system calls (seccomp) forbids io_uring"),
-        ("ENOSYS", "a filter for system calls (seccomp) forbids io_uring"),
-    ])
+    @Test(
+        "a kernel that forbids io_uring is told apart by cause",
+        arguments: [
+            ("EPERM", "a filter for system calls (seccomp) forbids io_uring"),
+            ("ENOSYS", "a filter for system calls (seccomp) forbids io_uring"),
+        ])
     func ringForbidden(errno: String, sentence: String) throws {
         let result = try RunningWeir.result(
             ["--listen", "127.0.0.1:0", "--to", "127.0.0.1:9"], wrapper: [RunningWeir.built("forbid"), errno])

@@ -4,7 +4,9 @@ import Testing
 @Suite("Peers that nobody here wrote: nginx behind, curl and wrk in front", .scenario)
 struct RealPeerTests {
     private func withNginx(server: [Setting] = [], downstream: [Setting] = [], connections: Int = 8, accessLog: String? = nil, _ body: (ProxyUnderTest) throws -> Void) throws {
-        let files = ["small": Bytes("hello"), "1k": BodyPattern.bytes(1_024, seed: 51), "large": BodyPattern.bytes(10_000_000, seed: 52), "text.txt": Bytes(repeating: 0x61, count: 50_000)]
+        let files = [
+            "small": Bytes("hello"), "1k": BodyPattern.bytes(1_024, seed: 51), "large": BodyPattern.bytes(10_000_000, seed: 52), "text.txt": Bytes(repeating: 0x61, count: 50_000),
+        ]
         try withProxy(to: try NginxBackend(files: files), server: server, downstream: downstream, connections: connections, accessLog: accessLog, body)
     }
 

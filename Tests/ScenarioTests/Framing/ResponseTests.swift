@@ -173,7 +173,9 @@ struct ResponseTests {
         }
     }
 
-    @Test("a response that comes byte by byte arrives whole", arguments: ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"])
+    @Test(
+        "a response that comes byte by byte arrives whole",
+        arguments: ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"])
     func byteByByte(rest: String) throws {
         let backend = try ScriptedBackend()
         try withProxy(to: backend) { proxy in

@@ -33,11 +33,10 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
         generations.deallocate()
     }
 
-    /// Takes a slot and puts `value` there; nil when the slab is full.
-    mutating func take(_ value: Element) -> UInt32? {
+    /// Takes a slot, which the caller initializes at once; nil when the slab is full.
+    mutating func take() -> UInt32? {
         guard let slot = slots.take() else { return nil }
         used = max(used, slot &+ 1)
-        self[UInt32(truncatingIfNeeded: slot)].initialize(to: value)
         return UInt32(truncatingIfNeeded: slot)
     }
 
