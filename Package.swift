@@ -10,6 +10,10 @@ let jemalloc: [LinkerSetting] =
     Context.environment["WEIR_ALLOCATOR"] == "glibc"
     ? [] : [.linkedLibrary("jemalloc", .when(configuration: .release))]
 
+/// Small exchanges on a scripted ring, for counts of allocations and instructions; no part of the product, whose
+/// binary has one worker only.
+let counts = Context.environment["WEIR_COUNTS"] == "1"
+
 let package = Package(
     name: "weir",
     products: [.executable(name: "weir", targets: ["weir"])],
@@ -31,14 +35,12 @@ let package = Package(
         .target(
             name: "Proxy",
             dependencies: ["CUring", "CCares", "CJemalloc", .product(name: "Logging", package: "swift-log")],
-            swiftSettings: strict),
+            swiftSettings: strict + (counts ? [.define("WEIR_COUNTS")] : [])),
         // The command line and main.
         .executableTarget(
             name: "weir",
             dependencies: ["Proxy", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: strict),
-        // Small exchanges on a scripted ring, for counts of allocations and instructions.
-        .executableTarget(name: "weir-counts", dependencies: ["Proxy"], path: "Tests/Counts", exclude: ["run"], swiftSettings: strict),
         // Runs a command where io_uring is forbidden, for tests of what is then said.
         .executableTarget(name: "forbid", path: "Tests/Forbid", cSettings: strictC),
         // The vocabulary of the scenario tests: scripted peers, the proxy under test.
@@ -51,3 +53,9 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+if counts {
+    package.targets.append(
+        .executableTarget(
+            name: "weir-counts", dependencies: ["Proxy"], path: "Tests/Counts", exclude: ["run"], swiftSettings: strict))
+}

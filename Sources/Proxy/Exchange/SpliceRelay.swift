@@ -105,7 +105,7 @@ extension Worker where Ring: ~Copyable {
             } else if put == Int(-EAGAIN) {
                 return readBack(pipe, left, into: &queue) ? .sinkFull(got) : .sinkFailed
             } else {
-                discardPipe()
+                emptyPipe(pipe, left)
                 return .sinkFailed
             }
         }
@@ -132,6 +132,24 @@ extension Worker where Ring: ~Copyable {
         }
         count(.copiedBytes, length)
         return true
+    }
+
+    /// Throws away what nobody will take any more, so that the pipe stays for the others: a new one may not be had.
+    private mutating func emptyPipe(_ pipe: Pipe, _ length: Int) {
+        guard let block = blocks.take(.medium) else {
+            discardPipe()
+            return
+        }
+        defer { blocks.giveBack(block) }
+        var left = length
+        while left > 0 {
+            let got = ring.readNow(pipe.readEnd, into: block.bytes, min(left, BlockSize.medium.payloadBytes))
+            guard got > 0 else {
+                discardPipe()
+                return
+            }
+            left &-= got
+        }
     }
 
     /// A pipe that may hold bytes of somebody is never used again.

@@ -1,3 +1,4 @@
+#if WEIR_COUNTS
 import CJemalloc
 import Glibc
 
@@ -142,3 +143,4 @@ private final class CountedConnection: ScriptedPeer {
         if got > 4, memcmp(place + got - 4, "\r\n\r\n", 4) == 0 { _ = socket.send(Self.answer.utf8Start, Self.answer.utf8CodeUnitCount) }
     }
 }
+#endif
