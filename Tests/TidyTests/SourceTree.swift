@@ -52,7 +52,7 @@ enum SourceTree {
             }
             if name == "." || name == ".." || ["findings", "__pycache__", ".build"].contains(name) { continue }
             let path = "\(folder)/\(name)"
-            if Int32(entry.pointee.d_type) == DT_DIR { collect(path, into: &paths) } else { paths.append(path) }
+            if Int32(entry.pointee.d_type) == directoryType { collect(path, into: &paths) } else { paths.append(path) }
         }
     }
 
@@ -66,7 +66,7 @@ enum SourceTree {
     }
 }
 
-private let DT_DIR: Int32 = 4
+private let directoryType: Int32 = 4
 
 extension String {
     /// Where `part` stands first.
