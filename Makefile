@@ -52,7 +52,7 @@ run: build
 
 # Everything that proves it. Each step is a target of its own and can be run alone; all run even when one fails.
 test: setup-tests
-	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-counts test-scenarios \
+	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-counts test-scenarios test-splicing \
 		test-asan test-tsan test-glibc test-fuzz
 
 units := EngineTests|HTTPTests|ProxyTests|TidyTests

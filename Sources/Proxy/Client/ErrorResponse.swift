@@ -56,7 +56,6 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.flags.formUnion([.answerBegun, .answerWhole])
         if closes { exchange.pointee.flags.remove(.keepsClient) } else { exchange.pointee.flags.insert(.keepsClient) }
         if client.pointee.state == .body { client.pointee.state = .answering }
-        countAnswer(status)
         count(.ownAnswers)
         countAnswer(status)
         markDirty(client)

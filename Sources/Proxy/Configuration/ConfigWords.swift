@@ -33,6 +33,15 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
             .text(
                 "admin-socket", .weir, \.settings.adminSocketPath, kind: .path, "Unix socket for `weir stat` and other administration.",
                 check: unixPathComplaint),
+            .checked(
+                "resolvers", .weir, .list, "Name servers to ask for the names of backends, as ADDRESS or ADDRESS:PORT.",
+                assign: { draft, value in
+                    guard case .list(let words) = value else { return .error("is a list of addresses") }
+                    draft.settings.resolvers = words.map(\.text)
+                    return .fine
+                },
+                show: { $0.settings.resolvers.isEmpty ? nil : "{ \($0.settings.resolvers.map(quotedText).joined(separator: ", ")) }" }
+            ).with { $0.defaultText = "those of /etc/resolv.conf" },
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),

@@ -14,6 +14,8 @@ struct GlobalSettings: Sendable {
     var drainDeadlineMilliseconds = 30_000
     /// Unix path of the admin socket; nil = none.
     var adminSocketPath: String?
+    /// Name servers as `ADDRESS` or `ADDRESS:PORT`; empty = those of `/etc/resolv.conf`.
+    var resolvers: [String] = []
     /// Operator's log.
     var operatorLog = LogSettings(enabled: true, output: .stderr, level: .info, format: "")
     /// Wait for completions: latency mode (false) or adaptive batching (true, needs min-wait of the kernel).

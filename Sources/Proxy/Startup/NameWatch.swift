@@ -14,7 +14,7 @@ final class NameWatch {
         book = AddressBook(settings)
         let names = book.names
         do throws(NameResolverFailure) {
-            resolver = names.isEmpty ? nil : try NameResolver(names: names)
+            resolver = names.isEmpty ? nil : try NameResolver(names: names, settings: NameResolver.Settings(servers: settings.resolvers))
         } catch {
             throw LaunchFailure("\(error)")
         }

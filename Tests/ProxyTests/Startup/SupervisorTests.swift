@@ -27,9 +27,10 @@ struct SupervisorTests {
         let (weir, port) = try RunningWeir.serving(["run"] + quick)
         #expect(weir.readyLines == ["127.0.0.1:\(port)"])
         #expect(TestConnection.isAnswered(port: port))
+        let server = try #require(weir.server)
         weir.signal(signal)
         #expect(try weir.end() == 0)
-        #expect(TestConnection(port: port) == nil)
+        #expect(kill(server, 0) != 0, "the server process outlived its supervisor")
     }
 
     @Test("the quick proxy needs no sub-command")
