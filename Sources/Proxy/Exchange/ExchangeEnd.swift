@@ -41,7 +41,9 @@ extension Worker where Ring: ~Copyable {
         leaveQueue(exchange)
         guard exchange.pointee.connection != noSlot else { return }
         let connection = connections[exchange.pointee.connection]
-        if exchange.pointee.flags.contains(.pipelined) {
+        // An answer that goes by splice is the last of its connection and is not received into buffers, so that nothing
+        // could throw it away.
+        if exchange.pointee.flags.contains(.pipelined) && !connection.pointee.flags.contains(.splicing) {
             exchange.pointee.flags.insert(.abandoned)
             connection.pointee.flags.insert(.full)
             resumeReading(connection)
