@@ -133,7 +133,7 @@ extension Worker where Ring: ~Copyable {
         _ exchange: UnsafeMutablePointer<Exchange>, into list: inout ExchangeList, _ place: WaitingPlace
     ) {
         var after = list.last
-        while after != noSlot, exchanges[after].pointee.startedAt > exchange.pointee.startedAt {
+        while after != noSlot, exchanges[after].pointee.sequence > exchange.pointee.sequence {
             after = exchanges[after].pointee.previous
         }
         if after == list.last {
