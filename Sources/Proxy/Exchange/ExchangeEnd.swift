@@ -41,9 +41,8 @@ extension Worker where Ring: ~Copyable {
         leaveQueue(exchange)
         guard exchange.pointee.connection != noSlot else { return }
         let connection = connections[exchange.pointee.connection]
-        // An answer that goes by splice is the last of its connection and is not received into buffers, so that nothing
-        // could throw it away.
-        if exchange.pointee.flags.contains(.pipelined) && !connection.pointee.flags.contains(.splicing) {
+        // Splicing means that it is alone there by now, and nobody else would read on.
+        if exchange.pointee.flags.contains(.pipelined) && !exchange.pointee.flags.contains(.splicingAnswer) {
             exchange.pointee.flags.insert(.abandoned)
             connection.pointee.flags.insert(.full)
             resumeReading(connection)
