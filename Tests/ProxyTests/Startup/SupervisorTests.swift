@@ -116,14 +116,15 @@ struct SupervisorTests {
         let file = try folder.write("weir.conf", configuration("debug-trap-at-request = 1"))
         let (weir, port) = try RunningWeir.serving(["run", file])
         // The best of three: the time is the supervisor's, unless other tests take the processors.
+        let allowed = 300 * (getenv("WEIR_TIME_FACTOR").flatMap { Int(String(cString: $0)) } ?? 1)
         var best = Int.max
-        for _ in 0..<3 where best >= 300 {
+        for _ in 0..<3 where best >= allowed {
             #expect(TestConnection.status(port: port).isEmpty)
             let broke = RunningWeir.now()
             #expect(TestConnection.isAnswered(port: port))
             best = min(best, RunningWeir.now() - broke)
         }
-        #expect(best < 300, "listening again after \(best) ms")
+        #expect(best < allowed, "listening again after \(best) ms")
         try weir.waitForError("serving again")
         let report = try #require(weir.standardError.split(separator: "\n").first { $0.contains(" died of ") })
         #expect(report.contains("died of SIG"))
