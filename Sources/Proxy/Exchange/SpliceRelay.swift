@@ -9,6 +9,7 @@ extension Worker where Ring: ~Copyable {
     static var pipeBytes: Int { 1 &<< 20 }
     /// A first helping that a socket always takes: what may be unsent on it (TCP_NOTSENT_LOWAT).
     static var spliceGoalFirst: Int { 128 &* 1024 }
+    private static var hugeBytes: UInt64 { 8 << 20 }
     private static var spliceGoalMin: Int { 32 &* 1024 }
     private static var roundsMax: Int { 16 }
     private static var pipeRetryNanoseconds: UInt64 { 1_000_000_000 }
@@ -181,7 +182,6 @@ extension Worker where Ring: ~Copyable {
             waitForSink(client, connection)
             return
         }
-        let server = servers + Int(client.pointee.server)
         var round = 0
         while connection.pointee.remaining > 0 {
             if round == Self.roundsMax {
@@ -206,8 +206,10 @@ extension Worker where Ring: ~Copyable {
             case .moved(let bytes):
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes)
-                exchange.pointee.answerSplice.goal = min(
-                    exchange.pointee.answerSplice.goal &* 2, max(server.pointee.highBytes, Self.spliceGoalMin))
+                // Huge bodies to a client that keeps up are worth the whole pipe; others stay within the watermark.
+                let isHuge = connection.pointee.remaining > Self.hugeBytes
+                let most = isHuge ? Self.pipeBytes : max(servers[Int(client.pointee.server)].highBytes, Self.spliceGoalMin)
+                exchange.pointee.answerSplice.goal = min(exchange.pointee.answerSplice.goal &* 2, most)
                 touchTunnel(client)
             case .sinkFull(let bytes):
                 countSpliced(exchange, connection, client, bytes)
