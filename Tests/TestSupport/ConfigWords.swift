@@ -71,6 +71,7 @@ extension Setting {
     public static func responseHeadMax(_ bytes: Int) -> Setting { size("response-head-max", bytes) }
     public static func responseFieldsMax(_ count: Int) -> Setting { number("response-fields-max", count) }
     public static func retry(_ milliseconds: Int) -> Setting { duration("retry", milliseconds) }
+    public static func retryMax(_ milliseconds: Int) -> Setting { duration("retry-max", milliseconds) }
     public static func pipeline(_ depth: Int) -> Setting { number("pipeline", depth) }
     public static func weight(_ value: Int) -> Setting { number("weight", value) }
 }

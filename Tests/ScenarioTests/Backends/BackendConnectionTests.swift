@@ -30,7 +30,7 @@ struct BackendConnectionTests {
     func refused() throws {
         let backend = try ScriptedBackend()
         backend.stopListening()
-        try withProxy(to: backend, server: [.pendingTimeout(1_000)], downstream: [.retry(20)]) { proxy in
+        try withProxy(to: backend, server: [.pendingTimeout(1_000)], downstream: [.retry(20), .retryMax(100)]) { proxy in
             let (status, time) = try timed { try proxy.connect().get("/").status }
             #expect([502, 503].contains(status))
             #expect(time < .seconds(5) * Patience.factor)
