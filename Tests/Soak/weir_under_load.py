@@ -147,6 +147,7 @@ class Setting:
     def fail(self, sentence):
         self.log.seek(0)
         sys.stderr.write(self.log.read().decode(errors="replace")[-4000:])
+        self.__exit__()
         sys.exit(f"FAILED: {sentence}")
 
     def stop(self):
