@@ -17,6 +17,8 @@ extension Setting {
     public static func adminSocket(_ path: String) -> Setting { text("admin-socket", path) }
     public static func drainDeadline(_ milliseconds: Int) -> Setting { duration("drain-timeout", milliseconds) }
     public static func openFilesMax(_ count: Int) -> Setting { number("max-nofile", count) }
+    public static func resolvers(_ addresses: [String]) -> Setting { Setting("resolvers", "{ \(addresses.map { "\"\($0)\"" }.joined(separator: ", ")) }") }
+    public static func stickySecret(_ text: String) -> Setting { Setting.text("sticky-secret", text) }
     public static func debugTrap(atRequest number: Int) -> Setting { Setting.number("debug-trap-at-request", number) }
 
     // Listener.
