@@ -37,6 +37,7 @@ extension Setting {
     public static func writeTimeout(_ milliseconds: Int) -> Setting { duration("write-timeout", milliseconds) }
     public static func rateMin(_ bytesPerSecond: Int) -> Setting { size("min-rate", bytesPerSecond) }
     public static func rateGrace(_ milliseconds: Int) -> Setting { duration("min-rate-grace", milliseconds) }
+    public static func userTimeout(_ milliseconds: Int) -> Setting { duration("tcp-user-timeout", milliseconds) }
     public static func tunnelTimeout(_ milliseconds: Int) -> Setting { duration("tunnel-timeout", milliseconds) }
 
     // What a client may send.

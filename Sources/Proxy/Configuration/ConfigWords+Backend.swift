@@ -145,6 +145,7 @@ private func finishBackend(_ draft: inout BackendDraft, _ section: ReadSection) 
     if draft.retry.written {
         let milliseconds = draft.retry.seconds * 1000 + (draft.retry.microseconds + 999) / 1000
         if milliseconds == 0 {
+    finishUserTimeout(&draft.settings.tcp, writeMilliseconds: draft.settings.writeMilliseconds, section)
             section.warning("retry", "'retry' cannot be 0; \(durationText(draft.settings.retryMilliseconds)) stays in force")
         } else {
             draft.settings.retryMilliseconds = milliseconds
