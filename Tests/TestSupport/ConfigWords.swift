@@ -76,5 +76,6 @@ extension Setting {
     public static func retry(_ milliseconds: Int) -> Setting { duration("retry", milliseconds) }
     public static func retryMax(_ milliseconds: Int) -> Setting { duration("retry-max", milliseconds) }
     public static func pipeline(_ depth: Int) -> Setting { number("pipeline", depth) }
+    public static func pipelineLatency(_ milliseconds: Int) -> Setting { duration("pipeline-latency", milliseconds) }
     public static func weight(_ value: Int) -> Setting { number("weight", value) }
 }
