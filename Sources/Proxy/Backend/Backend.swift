@@ -25,7 +25,7 @@ struct Backend: BitwiseCopyable {
     var activeExchanges: Int32 = 0
     /// Exchanges that were given to this backend and wait for a connection that is being opened.
     var waiting = ExchangeList()
-    /// Exchanges that wait for this backend because it has a queue of its own.
+    /// Exchanges that wait for this very backend: it has a queue of its own, or a sticky cookie names it.
     var pending = ExchangeList()
     /// The connection that takes further requests of this tick (pipelining); noSlot = none.
     var sharedConnection = noSlot
@@ -64,6 +64,8 @@ struct BackendLimits: BitwiseCopyable {
     var lowBytes: Int
     var head: HeadLimits
     var pipeline: Int32
+    /// Time to first byte up to which connections are shared.
+    var pipelineNanoseconds: UInt64
     var hasPendingQueue: Bool
     var pendingNanoseconds: UInt64
     var pendingMax: Int32

@@ -12,6 +12,11 @@ extension Worker where Ring: ~Copyable {
         if !server.pointee.pending.isEmpty {
             return waitInQueue(exchange)
         }
+        if let pinned = pinnedBackend(exchange, server) {
+            guard pinned.pointee.pending.isEmpty, canServe(exchange, pinned) else { return waitInQueue(exchange) }
+            exchange.pointee.backend = Int32(pinned.pointee.timer.slot)
+            return connect(exchange, pinned)
+        }
         let chosen = chooseCandidate(exchange, server)
         guard chosen >= 0 else { return waitInQueue(exchange) }
         let backend = backends[server.pointee.candidateBackends[chosen]]
@@ -142,11 +147,7 @@ extension Worker where Ring: ~Copyable {
     mutating func chooseCandidate(
         _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
     ) -> Int {
-        if let cookie = server.pointee.stickyCookie {
-            let pinned = stickyCandidate(exchange, server, cookie)
-            if pinned >= 0, canServe(exchange, backends[server.pointee.candidateBackends[pinned]]) { return pinned }
-            exchange.pointee.flags.insert(.setsCookie)
-        }
+        if server.pointee.stickyCookie != nil { exchange.pointee.flags.insert(.setsCookie) }
         let key = balancingKey(exchange, server)
         let chosen = server.pointee.balancer.choose(server.pointee.candidates, key: key, now: clock.now)
         if chosen < 0 || canServe(exchange, backends[server.pointee.candidateBackends[chosen]]) { return chosen }
@@ -186,12 +187,16 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    private func stickyCandidate(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>, _ name: LastingBytes
-    ) -> Int {
-        guard let value = findCookie(exchange, named: name) else { return -1 }
+    /// The backend that the request's sticky cookie names, unless it is down: one that is merely full is waited for.
+    func pinnedBackend(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
+    ) -> UnsafeMutablePointer<Backend>? {
+        guard let name = server.pointee.stickyCookie, let value = findCookie(exchange, named: name) else { return nil }
         let token = StickyCookie.token(from: UnsafeRawBufferPointer(value))
-        return StickyCookie.find(token, in: server.pointee.candidates)
+        let pinned = StickyCookie.find(token, in: server.pointee.candidates)
+        guard pinned >= 0 else { return nil }
+        let backend = backends[server.pointee.candidateBackends[pinned]]
+        return backend.pointee.state == .up || backend.pointee.idleCount > 0 ? backend : nil
     }
 
     /// Value of the first field of that name (given in small letters).

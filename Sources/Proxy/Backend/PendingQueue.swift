@@ -3,23 +3,30 @@ import Glibc
 /// Exchanges that wait for a backend connection: first in, first out, within bounds of number and time.
 ///
 /// Each server has a queue; a backend with queue settings of its own has one too. Queues of different servers never
-/// block one another.
+/// block one another. Clients that a sticky cookie binds to a backend wait in that backend's queue, so that they hold up
+/// nobody else; where it has no settings of its own, those of the server bound both queues together.
 extension Worker where Ring: ~Copyable {
     /// Puts an exchange into the queue where it has to wait, or answers 503 when that is full.
     mutating func waitInQueue(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         let server = servers + Int(exchange.pointee.server)
-        if let backend = backendWithQueue(server) {
+        let backend = pinnedBackend(exchange, server) ?? backendWithQueue(server)
+        if let backend { exchange.pointee.backend = Int32(backend.pointee.timer.slot) }
+        if let backend, backend.pointee.limits.hasPendingQueue {
             guard backend.pointee.pending.count < backend.pointee.limits.pendingMax else { return refusePending(exchange) }
             startPending(exchange)
             insert(exchange, into: &backend.pointee.pending, .backendPending)
-            exchange.pointee.backend = Int32(backend.pointee.timer.slot)
             setPendingTimer(exchange, backend.pointee.limits.pendingNanoseconds)
-        } else {
-            guard server.pointee.pending.count < server.pointee.pendingMax else { return refusePending(exchange) }
-            startPending(exchange)
-            insert(exchange, into: &server.pointee.pending, .serverPending)
-            setPendingTimer(exchange, server.pointee.pendingNanoseconds)
+            return .park(.selectBackend)
         }
+        guard server.pointee.pendingCount < server.pointee.pendingMax else { return refusePending(exchange) }
+        startPending(exchange)
+        server.pointee.pendingCount &+= 1
+        if let backend {
+            insert(exchange, into: &backend.pointee.pending, .backendPinned)
+        } else {
+            insert(exchange, into: &server.pointee.pending, .serverPending)
+        }
+        setPendingTimer(exchange, server.pointee.pendingNanoseconds)
         return .park(.selectBackend)
     }
 
@@ -66,7 +73,10 @@ extension Worker where Ring: ~Copyable {
     }
 
     mutating func onPendingTimer(_ exchange: UnsafeMutablePointer<Exchange>) {
-        guard exchange.pointee.waitsIn == .serverPending || exchange.pointee.waitsIn == .backendPending else { return }
+        switch exchange.pointee.waitsIn {
+        case .serverPending, .backendPending, .backendPinned: break
+        case .nowhere, .connectionQueue, .backendWaiting: return
+        }
         count(.pendingTimeouts)
         exchange.pointee.step = .log
         // What kept it waiting says more than that it waited.
@@ -79,20 +89,32 @@ extension Worker where Ring: ~Copyable {
         queuesMayMove = false
         for number in 0..<serverCount {
             let server = servers + number
-            for at in 0..<server.pointee.candidates.count {
-                moveBackendQueue(backends[server.pointee.candidateBackends[at]])
-            }
+            moveBackendQueues(server)
             while !server.pointee.pending.isEmpty {
                 let exchange = exchanges[server.pointee.pending.first]
                 let chosen = chooseCandidate(exchange, server)
                 guard chosen >= 0, wake(exchange, for: backends[server.pointee.candidateBackends[chosen]]) else { break }
+                moveBackendQueues(server)
             }
         }
     }
 
-    private mutating func moveBackendQueue(_ backend: UnsafeMutablePointer<Backend>) {
+    private mutating func moveBackendQueues(_ server: UnsafeMutablePointer<ServerRuntime>) {
+        var at = 0
+        while at < server.pointee.candidates.count {
+            moveBackendQueue(backends[server.pointee.candidateBackends[at]], server)
+            at &+= 1
+        }
+    }
+
+    private mutating func moveBackendQueue(
+        _ backend: UnsafeMutablePointer<Backend>, _ server: UnsafeMutablePointer<ServerRuntime>
+    ) {
         while !backend.pointee.pending.isEmpty, backend.pointee.candidate >= 0, candidate(backend).pointee.isUsable {
-            guard wake(exchanges[backend.pointee.pending.first], for: backend) else { break }
+            let exchange = exchanges[backend.pointee.pending.first]
+            // Whoever has waited longest goes first: those of the server's queue could take this backend as well.
+            if !server.pointee.pending.isEmpty, exchanges[server.pointee.pending.first].pointee.sequence < exchange.pointee.sequence { break }
+            guard wake(exchange, for: backend) else { break }
         }
     }
 
@@ -168,12 +190,14 @@ extension Worker where Ring: ~Copyable {
             let backend = backends[UInt32(exchange.pointee.backend)]
             remove(exchange, from: &backend.pointee.waiting)
             refresh(backend)
-        case .backendPending:
+        case .backendPending, .backendPinned:
             let backend = backends[UInt32(exchange.pointee.backend)]
+            if exchange.pointee.waitsIn == .backendPinned { servers[Int(exchange.pointee.server)].pendingCount &-= 1 }
             remove(exchange, from: &backend.pointee.pending)
         case .serverPending:
             let server = servers + Int(exchange.pointee.server)
             remove(exchange, from: &server.pointee.pending)
+            server.pointee.pendingCount &-= 1
         }
         endPending(exchange)
     }

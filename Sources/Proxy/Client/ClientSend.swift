@@ -15,17 +15,9 @@ extension Worker where Ring: ~Copyable {
         if client.pointee.rateSince == 0 { startWaitingForClient(client) }
         client.pointee.flags.insert(.sending)
         client.pointee.inFlight &+= 1
-        let more = client.pointee.flags.contains(.moreFollows)
-        let first = client.pointee.output.head!
-        if first.count == client.pointee.output.count {
-            client.pointee.sendingBytes = first.count
-            ring.startSend(client.pointee.fd, first.begin, first.count, more: more, token: token(.clientSend, client))
-        } else {
-            var byteCount = 0
-            let pieces = client.pointee.output.pieces(byteCount: &byteCount)
-            client.pointee.sendingBytes = byteCount
-            ring.startSend(client.pointee.fd, pieces: pieces, more: more, token: token(.clientSend, client))
-        }
+        client.pointee.sendingBytes = ring.startSend(
+            client.pointee.fd, of: client.pointee.output, more: client.pointee.flags.contains(.moreFollows),
+            token: token(.clientSend, client))
         waitForWrite(client)
     }
 

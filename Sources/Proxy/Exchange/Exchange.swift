@@ -117,4 +117,9 @@ struct Exchange: BitwiseCopyable {
 }
 
 /// In which list an exchange is.
-enum WaitingPlace: UInt8 { case nowhere, connectionQueue, backendWaiting, backendPending, serverPending }
+enum WaitingPlace: UInt8 {
+    case nowhere, connectionQueue, backendWaiting
+    /// The queue of a backend, by the backend's own rules or, because a cookie names it, by those of the server.
+    case backendPending, backendPinned
+    case serverPending
+}

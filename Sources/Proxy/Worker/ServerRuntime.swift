@@ -66,6 +66,8 @@ struct ServerRuntime {
     /// Backend of each candidate.
     var candidateBackends: UnsafeMutablePointer<UInt32>
     var pending = ExchangeList()
+    /// Exchanges that wait by this server's rules: those of its queue, and those pinned to a backend without rules of its own.
+    var pendingCount: Int32 = 0
     var connections = 0
 
     enum HashSource { case none, source, uri, header(LastingBytes), cookie(LastingBytes) }
@@ -165,6 +167,7 @@ extension BackendLimits {
         head = HeadLimits(
             lineBytesMax: settings.headBytesMax, headBytesMax: settings.headBytesMax, fieldsMax: settings.fieldsMax)
         pipeline = Int32(clamping: settings.pipeline)
+        pipelineNanoseconds = nanoseconds(settings.pipelineLatencyMilliseconds)
         hasPendingQueue = settings.pending != nil
         pendingNanoseconds = nanoseconds(settings.pending?.timeoutMilliseconds ?? 0)
         let count = settings.pending?.countMax ?? 0

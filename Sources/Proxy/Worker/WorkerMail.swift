@@ -97,16 +97,13 @@ extension Worker where Ring: ~Copyable {
         else { return }
         let limits = server.pointee.backendLimits[entry.backend]
         let number = Int32(entry.server)
-        let counters = CounterBlock(count: BackendCounter.allCases.count)
         guard let slot = backends.take() else { return }
+        let name = server.pointee.backendNames[entry.backend]
+        let counters = register.add(server: entry.server, name: name.text, address: address.description)
         backends[slot].initialize(
             to: Backend(
                 timer: Timer(.backend, slot: slot), server: number, settingsIndex: Int32(entry.backend), address: address,
                 limits: limits, counters: counters))
-        let name = server.pointee.backendNames[entry.backend]
-        register.add(
-            BackendSnapshot(
-                server: entry.server, name: name.text, address: address.description, counters: counters))
         let old = server.pointee.candidates
         let grown = Candidates.allocate(capacity: old.count + 1)
         for at in 0..<old.count { grown.initializeElement(at: at, to: old[at]) }
