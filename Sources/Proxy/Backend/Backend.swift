@@ -12,7 +12,8 @@ struct Backend: BitwiseCopyable {
     var timer: Timer
     let server: Int32
     /// Place among the `downstream` sections of its server.
-    let settingsIndex: Int32
+    var settingsIndex: Int32
+    let names: UnsafePointer<BackendNames>
     var address: SocketAddress
     var limits: BackendLimits
     var state = State.up

@@ -21,6 +21,10 @@ struct ServerSettings: Sendable {
     var accessLog = LogSettings()
     var errorLog = LogSettings()
     var backends: [BackendSettings] = []
+    /// What its virtual hosts and rules inherit, beside `forwarded` and the logs above.
+    var scope = ScopeSettings()
+    /// Empty = every request goes to all backends.
+    var virtualHosts: [VirtualHostSettings] = []
 }
 
 /// An address to listen on, as written; names are not allowed here.

@@ -95,7 +95,7 @@ extension Worker where Ring: ~Copyable {
             ])
             exchange.pointee.firstByteAt = 0
             exchange.pointee.backend = -1
-            exchange.pointee.step = .selectBackend
+            exchange.pointee.step = stepOfNewTry(exchange)
             walk(exchange)
         }
     }
@@ -105,7 +105,7 @@ extension Worker where Ring: ~Copyable {
         while let exchange = takeFirst(&chain) {
             let status: UInt16 =
                 switch reason {
-                case .backendReadTimeout, .backendWriteTimeout, .connectTimeout: 504
+                case .backendReadTimeout, .backendWriteTimeout: 504
                 case .outOfMemory: 503
                 default: 502
                 }

@@ -42,7 +42,7 @@ extension Worker where Ring: ~Copyable {
                 onClientProgress(client, bytes)
                 // Huge bodies to a client that keeps up are worth the whole pipe; others stay within the watermark.
                 let isHuge = connection.pointee.remaining > Self.hugeBytes
-                let most = isHuge ? Self.pipeBytes : max(servers[Int(client.pointee.server)].highBytes, Self.spliceGoalMin)
+                let most = isHuge ? Self.pipeBytes : max(servers[Int(client.pointee.server)].plan.highBytes, Self.spliceGoalMin)
                 exchange.pointee.answerSplice.goal = min(exchange.pointee.answerSplice.goal &* 2, most)
                 touchTunnel(client)
             case .sinkFull(let bytes):
@@ -116,7 +116,7 @@ extension Worker where Ring: ~Copyable {
     private mutating func roomForAnswer(
         _ exchange: UnsafeMutablePointer<Exchange>, _ client: UnsafeMutablePointer<ClientConnection>
     ) -> Int? {
-        let most = servers[Int(client.pointee.server)].notSentLowBytes
+        let most = servers[Int(client.pointee.server)].plan.notSentLowBytes
         if most == 0 { return Self.pipeBytes }
         let unsent = ring.unsentBytes(client.pointee.fd)
         let isTrusted = exchange.pointee.answerBodyBytes >= Self.trustedBytes &+ UInt64(unsent)

@@ -17,7 +17,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Whether the body of an answer whose head has just been passed on goes by splice.
     mutating func maySplice(_ exchange: UnsafeMutablePointer<Exchange>, _ length: UInt64) -> Bool {
-        let settings = servers[Int(exchange.pointee.server)].splice
+        let settings = servers[Int(exchange.pointee.server)].plan.splice
         return length >= settings.bodyBytesMin && exchange.pointee.answerFraming == .length
             && length > UInt64(bytesBehindHead) && length >= settings.remainingBytesMin &+ UInt64(bytesBehindHead)
     }
@@ -25,7 +25,7 @@ extension Worker where Ring: ~Copyable {
     /// Lets the rest of an answer, or what a tunnel brings from the backend, go by splice where it can.
     mutating func startSplicing(_ exchange: UnsafeMutablePointer<Exchange>) {
         let connection = connections[exchange.pointee.connection]
-        guard servers[Int(exchange.pointee.server)].splice.enabled, connection.pointee.exchanges.count == 1,
+        guard servers[Int(exchange.pointee.server)].plan.splice.enabled, connection.pointee.exchanges.count == 1,
             exchange.pointee.flags.contains(.tunnel)
                 || exchange.pointee.flags.isDisjoint(with: [.abandoned, .splicingRequest]),
             openPipe() != nil
@@ -42,7 +42,7 @@ extension Worker where Ring: ~Copyable {
         _ exchange: UnsafeMutablePointer<Exchange>, _ connection: UnsafeMutablePointer<BackendConnection>
     ) {
         guard exchange.pointee.answerFraming != .chunked, !exchange.pointee.flags.contains(.splicingAnswer),
-            exchange.pointee.answerBodyBytes >= servers[Int(exchange.pointee.server)].splice.bodyBytesMin
+            exchange.pointee.answerBodyBytes >= servers[Int(exchange.pointee.server)].plan.splice.bodyBytesMin
         else { return }
         connection.pointee.remaining = Self.endlessBytes
         startSplicing(exchange)
@@ -52,7 +52,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Looks whether the rest of a request's body is worth a splice; then its receive has to end first.
     mutating func considerSplicingRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
-        let settings = servers[Int(exchange.pointee.server)].splice
+        let settings = servers[Int(exchange.pointee.server)].plan.splice
         guard exchange.pointee.requestRemaining >= settings.remainingBytesMin,
             exchange.pointee.requestRemaining &+ exchange.pointee.requestBodyBytes >= settings.bodyBytesMin,
             !exchange.pointee.flags.contains(.splicingAnswer)
@@ -62,7 +62,7 @@ extension Worker where Ring: ~Copyable {
 
     /// A tunnel in which the client has sent as much as is worth a splice goes on that way.
     mutating func considerSplicingTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {
-        guard exchange.pointee.requestBodyBytes >= servers[Int(exchange.pointee.server)].splice.bodyBytesMin,
+        guard exchange.pointee.requestBodyBytes >= servers[Int(exchange.pointee.server)].plan.splice.bodyBytesMin,
             !clients[exchange.pointee.client].pointee.flags.contains(.sawEnd)
         else { return }
         exchange.pointee.requestRemaining = Self.endlessBytes
@@ -70,7 +70,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     private mutating func startSplicingRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
-        guard servers[Int(exchange.pointee.server)].splice.enabled,
+        guard servers[Int(exchange.pointee.server)].plan.splice.enabled,
             !exchange.pointee.flags.contains(.splicingRequest), openPipe() != nil
         else { return }
         exchange.pointee.flags.insert(.splicingRequest)
@@ -99,7 +99,7 @@ extension Worker where Ring: ~Copyable {
     @inline(__always)
     mutating func touchTunnel(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.state == .tunnel else { return }
-        setClientTimer(client, servers[Int(client.pointee.server)].tunnelIdleNanoseconds)
+        setClientTimer(client, servers[Int(client.pointee.server)].plan.tunnelIdleNanoseconds)
     }
 
     // MARK: - Completions of polls

@@ -1,0 +1,10 @@
+/// What may be said of a server, of a virtual host and of a rule: the nearest one that says it counts.
+///
+/// Nothing is merged between the three but where a member says so.
+struct ScopeSettings: Sendable {
+    /// What backends are told about the client; nil = as the next level up says.
+    var forwarded: ForwardingSettings?
+    /// nil = the logs of the next level up.
+    var accessLog: LogSettings?
+    var errorLog: LogSettings?
+}
