@@ -31,7 +31,7 @@ private typealias Rows = [Setting<ServerDraft>]
 func serverRows() -> SectionRows<ServerDraft> {
     SectionRows(
         blank: ServerDraft(),
-        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows() + socketRows(),
+        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows() + socketRows() + healthRows() + answerRows(\.settings.scope),
         sections: serverSections(),
         finish: finishServer)
 }
@@ -255,5 +255,5 @@ private func serverSections() -> [NestedRows<ServerDraft>] {
             store: { server, backend, _ in server.backends.append(backend) },
             all: { $0.backends.map { ($0.settings.name, $0) } }),
         tlsSection(), virtualHostSection(), rewriteSection(), rateLimitSection(),
-    ]
+    ] + answerSections(\.settings.scope)
 }

@@ -21,6 +21,11 @@ final class PlanArena {
     /// One value at an address that stays.
     func place<T: BitwiseCopyable>(_ value: T) -> UnsafePointer<T> { array([value]).baseAddress! }
 
+    func bytes(_ bytes: [UInt8]) -> LastingBytes {
+        let copy = array(bytes)
+        return LastingBytes(start: copy.baseAddress.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(bitPattern: 1)!, count: copy.count)
+    }
+
     func bytes(_ text: String) -> LastingBytes {
         let copy = array(Array(text.utf8))
         return copy.isEmpty ? LastingBytes("") : LastingBytes(start: UnsafeRawPointer(copy.baseAddress!), count: copy.count)
