@@ -6,6 +6,9 @@ struct AnswerSettings: Sendable, Equatable {
     /// Those of a nearer level come before those of its surroundings, status by status.
     var errorPages: [ErrorPageSettings] = []
     var maintenance = MaintenanceSettings()
+
+    /// Whatever is asked is answered here, so that no backend is needed.
+    var answersAll: Bool { redirect != nil || respond != nil }
 }
 
 /// An answer that sends the client elsewhere.

@@ -71,7 +71,6 @@ private func redirectSection<Owner>(_ path: WritableKeyPath<Owner, AnswerSetting
             if draft.settings.keepsQuery == true && draft.settings.target.contains("#") {
                 section.error("query", "'query' cannot be appended to a target with a fragment ('#')")
             }
-            checkTarget(draft.settings.target, "to", section)
         })
     return .section(
         "redirect", .weir, rows, "Answers by sending the client elsewhere.",
@@ -83,10 +82,12 @@ private func redirectSection<Owner>(_ path: WritableKeyPath<Owner, AnswerSetting
         })
 }
 
-/// The tokens in a target are another room's language.
-private func checkTarget(_ target: String, _ word: String, _ section: ReadSection) {
-    guard section.has(word), section.place.feature == nil, let complaint = section.reader.foreign.target(target) else { return }
-    section.error(word, "'\(word)': \(complaint)")
+/// What must be asked of other rooms: the tokens in a target are their language.
+func finishAnswers(_ scope: ScopeSettings, _ section: ReadSection) {
+    guard let target = scope.answers.redirect?.target, section.place.feature == nil,
+        let complaint = section.reader.foreign.target(target)
+    else { return }
+    section.error("redirect", "'redirect': \(complaint)")
 }
 
 /// A target must begin with what the operator wrote: else a client's path such as `//elsewhere` would name the host.
