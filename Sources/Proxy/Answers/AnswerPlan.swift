@@ -10,6 +10,14 @@ struct AnswerPlan: BitwiseCopyable {
     let whole: Whole
     let pages: ErrorPages
     let maintenance: MaintenancePlan
+
+    /// Whatever is asked has an answer here.
+    var answersAll: Bool {
+        switch whole {
+        case .none: false
+        case .redirect, .respond: true
+        }
+    }
 }
 
 /// An answer that sends the client elsewhere.
@@ -31,7 +39,19 @@ struct BodyPlan: BitwiseCopyable {
     let bytes: LastingBytes
     let contentType: LastingBytes?
 
-    static var none: BodyPlan { BodyPlan(bytes: LastingBytes(start: UnsafeRawPointer(bitPattern: 1)!, count: 0), contentType: nil) }
+    init(bytes: LastingBytes, contentType: LastingBytes?) {
+        self.bytes = bytes
+        self.contentType = contentType
+    }
+
+    /// One of our own texts.
+    init(text: StaticString) {
+        let type: StaticString = "text/plain"
+        bytes = LastingBytes(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        contentType = LastingBytes(start: type.utf8Start, count: type.utf8CodeUnitCount)
+    }
+
+    static var none: BodyPlan { BodyPlan(bytes: .empty, contentType: nil) }
 }
 
 /// Bodies of the proxy's own answers by status.

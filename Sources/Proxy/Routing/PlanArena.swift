@@ -23,12 +23,11 @@ final class PlanArena {
 
     func bytes(_ bytes: [UInt8]) -> LastingBytes {
         let copy = array(bytes)
-        return LastingBytes(start: copy.baseAddress.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(bitPattern: 1)!, count: copy.count)
+        return copy.isEmpty ? .empty : LastingBytes(start: UnsafeRawPointer(copy.baseAddress!), count: copy.count)
     }
 
     func bytes(_ text: String) -> LastingBytes {
-        let copy = array(Array(text.utf8))
-        return copy.isEmpty ? .empty : LastingBytes(start: UnsafeRawPointer(copy.baseAddress!), count: copy.count)
+        bytes(Array(text.utf8))
     }
 
     /// Runs when the plan is let go: for what other libraries allocated.
