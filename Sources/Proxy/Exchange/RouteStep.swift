@@ -7,8 +7,7 @@ extension Worker where Ring: ~Copyable {
         let head = exchange.pointee.head
         let number = server.pointee.plan.hosts.find(UnsafeRawBufferPointer(slice(exchange, head.hostStart, head.hostNameLength)))
         guard number >= 0 else {
-            answer(exchange, 404, .noVirtualHost)
-            return .done
+            return refuseUnlessAnswered(exchange, .noVirtualHost)
         }
         let host = server.pointee.plan.virtualHosts.baseAddress! + Int(number)
         var path = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -22,11 +21,20 @@ extension Worker where Ring: ~Copyable {
         let match = host.pointee.rules.match(path, patterns)
         if match.gaveUp >= 0 { tellOfGivingUp(host.pointee.rules.label(match.gaveUp)) }
         guard match.rule >= 0 else {
-            answer(exchange, 404, .noRule)
-            return .done
+            exchange.pointee.rule = host.pointee.fallback
+            return refuseUnlessAnswered(exchange, .noRule)
         }
         exchange.pointee.rule = host.pointee.plans.baseAddress! + Int(match.rule)
         return .next(.limit)
+    }
+
+    /// No rule takes the request: 404, where host or server have no answer for whatever is asked.
+    private mutating func refuseUnlessAnswered(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ reason: FailureReason
+    ) -> StepResult {
+        if let answers = exchange.pointee.rule.pointee.answers, answers.pointee.answersAll { return .next(.limit) }
+        answer(exchange, 404, reason)
+        return .done
     }
 
     /// The request's path in its normal form, good until the next request is routed; nil where it has none. `*` for

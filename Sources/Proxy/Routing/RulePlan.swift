@@ -19,6 +19,8 @@ struct RulePlan: BitwiseCopyable {
     var errorLog = LogPlan.none
     /// What backends are told about the client.
     var forwarding = ForwardingSettings()
+    /// What we answer ourselves; nil = nothing but what went wrong, in one line of text.
+    var answers: UnsafePointer<AnswerPlan>?
     /// A rule of the same name and nothing else, which outlives all plans: tunnels hold this one.
     var lasting: UnsafePointer<RulePlan>
 }

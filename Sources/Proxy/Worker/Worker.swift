@@ -90,6 +90,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// Own answers carry the date, printed once a second.
     var dateSecond: UInt64 = 0
     let dateText: UnsafeMutableRawPointer
+    /// Times in values that are made for heads.
+    var valueClock = LogClock()
     /// Receives the count of an eventfd.
     let wakeValue: UnsafeMutablePointer<UInt64>
 
