@@ -50,6 +50,9 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 $0.defaultText = "random, new with each start"
                 $0.isSecret = true
             },
+            .count(
+                "match-limit", .weir, \.settings.matchStepsMax, 1_000...100_000_000,
+                "Steps that the search for a regular expression may take; one that takes more counts as not found."),
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),
