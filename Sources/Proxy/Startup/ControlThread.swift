@@ -35,7 +35,9 @@ final class ControlThread {
         names = try NameWatch(settings)
         try becomeServant()
         if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
-        Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
+        if !Allocator.live.setTrimThreshold(settings.memoryTrimBytes) {
+            channel.send(.notice(.warn, "memtrim-sz: \(Allocator.live.name) did not take it"))
+        }
         names.resolveAll(stops: { channel.hasNews })
         try startWorkers(addresses: names.table())
         if let listener = handover.admin {
@@ -45,6 +47,7 @@ final class ControlThread {
 
     /// Serves until told to stop; the exit code.
     func run() -> Int32 {
+        if settings.daemonize { leaveStandardStreams() }
         channel.send(.ready)
         while true {
             if let code = turn() { return code }
@@ -149,9 +152,14 @@ final class ControlThread {
     private func onLogs(_ batch: [Int32]) {
         pendingLogs += batch
         guard pendingLogs.count >= handover.logs.count else { return }
-        for worker in workers { worker.replaceLogDescriptors(pendingLogs.map(cprocess_duplicate)) }
+        for worker in workers { worker.replaceLogDescriptors(logs(of: worker.index, among: pendingLogs)) }
         for descriptor in pendingLogs { close(descriptor) }
         pendingLogs = []
+    }
+
+    /// Copies of the descriptors that one worker writes its logs to.
+    private func logs(of worker: Int, among all: [Int32]) -> [Int32] {
+        LogPlan(settings).descriptors(ofWorker: worker, of: handover.assignment.workers, among: all).map(cprocess_duplicate)
     }
 
     private func startWorkers(addresses: AddressTable) throws(LaunchFailure) {
@@ -166,7 +174,7 @@ final class ControlThread {
             }
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
-                settings: settings, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
+                settings: settings, logDescriptors: logs(of: index, among: handover.logs), addresses: addresses,
                 workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
             do {
                 workers.append(try startWorker(start))

@@ -188,6 +188,7 @@ final class Supervisor {
             return 0
         case .starting, .serving, .dying:
             report(.notice, "stopping: open exchanges have \(seconds(deadline)) to finish; a second signal ends them at once")
+            prepared.outside.manager?.tell(.stopping)
             closeListeners()
             channel?.send(.drain(deadlineMilliseconds: deadline))
             phase = .draining(until: now + deadline + Self.graceMilliseconds)
@@ -263,6 +264,8 @@ final class Supervisor {
             return 1
         case .starting where !hasServed, .dying where !hasServed:
             report(.error, failure ?? ending.sentence)
+            // Whoever gave the command looks at its standard error.
+            if prepared.settings.operatorLog.output != .stderr { say(failure ?? ending.sentence) }
             return 1
         case .starting, .serving, .dying, .pausing:
             report(.error, failure ?? ending.sentence)
@@ -302,7 +305,7 @@ final class Supervisor {
 
     private func reopenLogs() {
         do throws(LaunchFailure) {
-            let reopened = try LogPlan(prepared.settings).open()
+            let reopened = try LogPlan(prepared.settings).open(workers: prepared.assignment.workers)
             for descriptor in logs { close(descriptor) }
             logs = reopened
             let descriptor = cprocess_duplicate(logs[LogPlan.operatorLog])
