@@ -15,7 +15,9 @@ struct Daemon {
     /// Splits the process in two. On the command's side it returns once the other side serves or has ended.
     ///
     /// To be called while there is one thread, and before anything is opened that only one process may have.
-    static func detach() throws(LaunchFailure) -> Side {
+    /// - Parameter kept: descriptors that the daemon needs; others that the caller left open are closed, because whoever
+    ///   waits for their end would wait as long as the daemon lives.
+    static func detach(keeping kept: [Int32]) throws(LaunchFailure) -> Side {
         var word: Int32 = -1
         var report: Int32 = -1
         let made = cprocess_pipe(&word, &report)
@@ -29,11 +31,23 @@ struct Daemon {
         if child == 0 {
             close(word)
             setsid()
+            closeAll(but: kept + [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, report])
             return .daemon(Daemon(report: report))
         }
         close(report)
         defer { close(word) }
         return .command(exitCode: waitForWord(word) ? 0 : exitCode(of: child))
+    }
+
+    private static func closeAll(but kept: [Int32]) {
+        guard let entries = opendir("/proc/self/fd") else { return }
+        defer { closedir(entries) }
+        var open: [Int32] = []
+        while let entry = readdir(entries) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if let descriptor = Int32(name), descriptor != dirfd(entries), !kept.contains(descriptor) { open.append(descriptor) }
+        }
+        for descriptor in open { close(descriptor) }
     }
 
     /// Whether the word came, before the pipe was closed.

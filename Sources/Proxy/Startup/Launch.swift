@@ -29,7 +29,7 @@ public func run(_ request: RunRequest) -> Int32 {
         let (source, settings) = try readSettings(request.source)
         var daemon: Daemon?
         if settings.daemonize {
-            switch try Daemon.detach() {
+            switch try Daemon.detach(keeping: inherited.map(\.descriptor) + (request.readyDescriptor.map { [$0] } ?? [])) {
             case .command(let exitCode): return exitCode
             case .daemon(let made): daemon = made
             }
