@@ -2,7 +2,7 @@
 func processRows() -> [Setting<ConfigurationDraft>] {
     [
         .custom(
-            "max-nofile", .rproxy, .count(64...1_073_741_816), "Limit of open descriptors, soft and hard.",
+            "max-nofile", .rproxy, .count(64...1_073_741_816), "Limit of open descriptors, of both processes.",
             assign: { $0.settings.openFilesMax = $1.number }, show: { $0.settings.openFilesMax.map { "\($0)" } }
         ).with { $0.defaultText = "the hard limit" },
         .size(
