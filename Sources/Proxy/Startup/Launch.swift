@@ -61,10 +61,10 @@ private func prepare(_ request: RunRequest) throws(LaunchFailure) -> PreparedRun
     announce(plan, facts, listeners, admin)
     let assignment = ServerAssignment(
         source: source, workers: crew.workers, cpus: crew.cpus,
-        listeners: listeners.listeners.map { ServerAssignment.Listener(worker: $0.worker, server: $0.server) },
+        listeners: listeners.listeners.map(ServerAssignment.Listener.init),
         logCount: logs.count, hasAdminListener: admin != nil, rights: rights, restarts: 0)
     return PreparedRun(
-        settings: settings, assignment: assignment, listeners: listeners, logs: logs, admin: admin,
+        settings: settings, initial: settings, assignment: assignment, listeners: listeners, logs: logs, admin: admin,
         readyDescriptor: request.readyDescriptor, companion: request.companion, invitation: request.invitation)
 }
 

@@ -1,12 +1,14 @@
 import CUring
 import Glibc
 
-/// Everything a run needs before its first server process: opened with the rights of the supervisor.
+/// Everything a server process is started with: opened with the rights of the supervisor, changed by reloads.
 struct PreparedRun {
-    let settings: GlobalSettings
-    let assignment: ServerAssignment
-    let listeners: ListenerSet
-    let logs: [Int32]
+    var settings: GlobalSettings
+    /// What the run began with; some of it cannot change before the next start.
+    let initial: GlobalSettings
+    var assignment: ServerAssignment
+    var listeners: ListenerSet
+    var logs: [Int32]
     let admin: AdminSocket?
     /// Where else the ready lines go.
     let readyDescriptor: Int32?
@@ -15,13 +17,19 @@ struct PreparedRun {
 
     /// Tells people and scripts that requests are answered from now on.
     func announceReady() {
-        let lines = listeners.addresses.map { "weir: listening on \($0)\n" }.joined()
-        write(lines, to: STDOUT_FILENO)
+        announce(listeners.addresses)
         if let readyDescriptor {
-            write(lines, to: readyDescriptor)
+            write(Self.readyLines(listeners.addresses), to: readyDescriptor)
             close(readyDescriptor)
         }
         if let invitation { write(invitation(listeners.addresses), to: STDERR_FILENO) }
+    }
+
+    /// Tells where requests are answered, on standard output.
+    func announce(_ addresses: [SocketAddress]) { write(Self.readyLines(addresses), to: STDOUT_FILENO) }
+
+    private static func readyLines(_ addresses: [SocketAddress]) -> String {
+        addresses.map { "weir: listening on \($0)\n" }.joined()
     }
 }
 
