@@ -103,6 +103,13 @@ final class WorkerHandle: Sendable {
     /// Tells new addresses of backends.
     func publish(_ table: AddressTable) { mailbox.post(.addresses(table)) }
 
+    func adopt(_ plan: ServingPlan, addresses: AddressTable, logDescriptors: [Int32], listeners: [WorkerListener]) {
+        for d in logDescriptors { close(d) }
+        mailbox.post(.listeners(listeners))
+    }
+    func hasAdopted(_ plan: ServingPlan) -> Bool { true }
+    func uses(_ plan: ServingPlan) -> Bool { false }
+
     var hasEnded: Bool { mailbox.hasEnded }
 
     func join() {

@@ -24,6 +24,7 @@ extension Worker where Ring: ~Copyable {
             case .logs(let descriptors): logs.replaceDescriptors(descriptors)
             case .addresses(let table): applyAddresses(table)
             case .retireListeners: retireListeners()
+            case .listeners(let listeners): adoptListeners(listeners)
             case .peers(let mailboxes): peers = mailboxes
             case .client(let fd, let server): admit(fd, server: server)
             }

@@ -18,10 +18,7 @@ extension KernelRing {
         return made < 0 ? -errno : made
     }
 
-    mutating func acceptNow(_ listener: Int32) -> Int32 {
-        let accepted = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
-        return accepted < 0 ? -errno : accepted
-    }
+    mutating func acceptNow(_ listener: Int32) -> Int32 { clinux_accept(listener) }
 
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions) {
         if options.noDelay { set(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
