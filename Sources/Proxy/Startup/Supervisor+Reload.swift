@@ -52,7 +52,9 @@ extension Supervisor {
         tellServiceManagerReloading()
         var source = prepared.assignment.source
         let loaded = source.loadRecording()
-        for diagnostic in loaded.diagnostics { report(diagnostic.severity == .error ? .error : .warn, "\(diagnostic)") }
+        for diagnostic in loaded.diagnostics {
+            report(diagnostic.severity == .error ? .error : .warn, "\(diagnostic.location): \(diagnostic.message)")
+        }
         guard let settings = loaded.settings else {
             let errors = loaded.diagnostics.filter { $0.severity == .error }
             return fail(.invalid, "\(path) has \(errors.count == 1 ? "an error" : "\(errors.count) errors")", first: errors.first?.description)
