@@ -347,6 +347,12 @@ int cprocess_steer_by_cpu(int socket, const int *cpus, unsigned count)
     return result;
 }
 
+void cprocess_steer_by_hash(int socket)
+{
+    int none = 0;
+    setsockopt(socket, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &none, sizeof none);
+}
+
 pid_t cprocess_thread_id(void) { return (pid_t)syscall(SYS_gettid); }
 
 ssize_t cprocess_peek(uintptr_t address, void *into, size_t length)

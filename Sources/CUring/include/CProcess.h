@@ -82,6 +82,8 @@ void cprocess_mark_crashes(struct cprocess_crash_mark *mark, int control, unsign
 /* Steers new connections of a port to the listener of the processor that received them: `cpus[i]` to the i-th of
  * `count` sockets in the order of their listen calls; others by their number.  0 or a negative errno. */
 int cprocess_steer_by_cpu(int socket, const int *cpus, unsigned count);
+/* Ends such steering: the kernel chooses by the addresses again. */
+void cprocess_steer_by_hash(int socket);
 
 /* The kernel's number of the calling thread. */
 pid_t cprocess_thread_id(void);

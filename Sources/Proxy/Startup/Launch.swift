@@ -72,7 +72,7 @@ private func prepare(
     let logs: [Int32]
     var admin: AdminSocket?
     do throws(LaunchFailure) {
-        listeners = try ListenerSet.open(settings, crew: crew)
+        listeners = try ListenerSet.open(settings, crew: crew, inherited: inherited)
         do throws(LaunchFailure) {
             logs = try LogPlan(settings).open(workers: crew.workers)
             admin = try AdminSocket.open(settings)
@@ -87,10 +87,10 @@ private func prepare(
     announce(plan, facts, listeners, admin)
     let assignment = ServerAssignment(
         source: source, workers: crew.workers, cpus: crew.cpus,
-        listeners: listeners.listeners.map { ServerAssignment.Listener(worker: $0.worker, server: $0.server) },
+        listeners: listeners.listeners.map(ServerAssignment.Listener.init),
         logCount: logs.count, hasAdminListener: admin != nil, rights: rights, restarts: 0)
     return PreparedRun(
-        settings: settings, assignment: assignment, listeners: listeners, logs: logs, admin: admin, outside: outside,
+        settings: settings, initial: settings, assignment: assignment, listeners: listeners, logs: logs, admin: admin, outside: outside,
         companion: request.companion)
 }
 

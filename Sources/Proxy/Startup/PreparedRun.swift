@@ -1,12 +1,14 @@
 import CUring
 import Glibc
 
-/// Everything a run needs before its first server process: opened with the rights of the supervisor.
+/// Everything a server process is started with: opened with the rights of the supervisor, changed by reloads.
 struct PreparedRun {
-    let settings: GlobalSettings
-    let assignment: ServerAssignment
-    let listeners: ListenerSet
-    let logs: [Int32]
+    var settings: GlobalSettings
+    /// What the run began with; some of it cannot change before the next start.
+    let initial: GlobalSettings
+    var assignment: ServerAssignment
+    var listeners: ListenerSet
+    var logs: [Int32]
     let admin: AdminSocket?
     /// Who waits for this run.
     let outside: Outside
@@ -29,15 +31,21 @@ struct Outside {
 
     func announceReady(_ addresses: [SocketAddress]) {
         if let pidFile, !pidFile.write() { say("warning: the number of this process is not in \(pidFile.path): \(errorText(errno))") }
-        let lines = addresses.map { "weir: listening on \($0)\n" }.joined()
-        write(lines, to: STDOUT_FILENO)
+        announce(addresses)
         if let readyDescriptor {
-            write(lines, to: readyDescriptor)
+            write(Self.readyLines(addresses), to: readyDescriptor)
             close(readyDescriptor)
         }
         if let invitation { write(invitation(addresses), to: STDERR_FILENO) }
         manager?.tell(.ready(addresses))
         daemon?.succeed()
+    }
+
+    /// Tells where requests are answered, on standard output.
+    func announce(_ addresses: [SocketAddress]) { write(Self.readyLines(addresses), to: STDOUT_FILENO) }
+
+    private static func readyLines(_ addresses: [SocketAddress]) -> String {
+        addresses.map { "weir: listening on \($0)\n" }.joined()
     }
 }
 

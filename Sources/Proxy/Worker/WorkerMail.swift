@@ -23,6 +23,8 @@ extension Worker where Ring: ~Copyable {
             case .stop: mustStop = true
             case .logs(let descriptors): logs.replaceDescriptors(descriptors)
             case .addresses(let table): applyAddresses(table)
+            case .retireListeners: retireListeners()
+            case .listeners(let listeners): adoptListeners(listeners)
             case .peers(let mailboxes): peers = mailboxes
             case .client(let fd, let server): admit(fd, server: server)
             }
