@@ -57,7 +57,7 @@ final class ControlThread {
 
     /// Serves until told to stop; the exit code.
     func run() -> Int32 {
-        if settings.daemonize { leaveStandardStreams() }
+        if plan.settings.daemonize { leaveStandardStreams() }
         channel.send(.ready)
         while true {
             if let code = turn() { return code }

@@ -44,7 +44,7 @@ struct ListenerLayoutTests {
         let sockets = open(web, group: 0, server: 0, workers: [0, 1]) + open(.unix("/a"), group: 1, server: 1, workers: [1])
         let layout = ListenerLayout(settings([([web], nil), ([.unix("/a")], nil)]), workers: 2, open: sockets)
         #expect(layout.addresses.flatMap(\.kept) == sockets)
-        #expect(layout.addresses.allSatisfy(\.missing.isEmpty))
+        #expect(layout.addresses.allSatisfy { $0.missing.isEmpty })
         #expect(layout.dropped.isEmpty)
     }
 
