@@ -143,8 +143,8 @@ struct ReloadConnectionTests {
             try client.send("still")
             #expect(try connection.receive(5) == Bytes("still"))
             try eventually("one configuration is in use") { try proxy.counters().generationsInUse == [7] }
-            try client.finishSending()
-            try connection.close()
+            client.finishSending()
+            connection.close()
         }
     }
 
