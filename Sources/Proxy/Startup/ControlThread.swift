@@ -251,7 +251,7 @@ final class ControlThread {
             }
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
-                settings: plan.settings, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
+                plan: plan, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
                 workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
             do {
                 workers.append(try startWorker(start))
