@@ -78,6 +78,21 @@ pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *envi
     return error ? -error : child;
 }
 
+pid_t cprocess_fork(void)
+{
+    pid_t child = fork();
+    return child < 0 ? -errno : child;
+}
+
+int cprocess_pipe(int *read_end, int *write_end)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+    *read_end = ends[0];
+    *write_end = ends[1];
+    return 0;
+}
+
 int cprocess_send(int socket, const void *bytes, size_t length, const int *descriptors, unsigned count)
 {
     union {

@@ -17,6 +17,11 @@ enum { cprocess_descriptors_max = 250 };
 pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *environment, int control,
                      int dies_with_parent);
 
+/* fork(2), which Swift does not import: for a process that has one thread. */
+pid_t cprocess_fork(void);
+/* A pipe, both ends close-on-exec; 0 or a negative errno. */
+int cprocess_pipe(int *read_end, int *write_end);
+
 /* Sends one message with `count` descriptors; 0 or a negative errno. */
 int cprocess_send(int socket, const void *bytes, size_t length, const int *descriptors, unsigned count);
 /* Receives one message; descriptors arrive with close-on-exec set, `*count` carries their capacity in and their number

@@ -36,7 +36,7 @@ struct WorkerListeners: ~Copyable {
     /// Takes a socket in; its place was never used, or nothing of its last owner is in flight any more.
     fileprivate mutating func add(_ listener: WorkerListener) {
         let entry = Entry(
-            id: Int32(listener.id), fd: listener.fd, server: Int32(listener.server), isAlone: isUnixSocket(listener.fd))
+            id: Int32(listener.id), fd: listener.fd, server: Int32(listener.server), isAlone: isOnlySocket(listener.fd))
         if let free = (0..<count).first(where: { entries[$0].fd < 0 }) {
             entries[free] = entry
             return
@@ -116,9 +116,10 @@ extension Worker where Ring: ~Copyable {
     }
 }
 
-/// Whether a descriptor is a unix socket.
-private func isUnixSocket(_ descriptor: Int32) -> Bool {
-    var domain: Int32 = 0
+/// Whether a listener is the only one of its address, so that its worker has to share what it accepts: a unix socket, or one
+/// that a service manager opened for all workers. The others have SO_REUSEPORT.
+private func isOnlySocket(_ descriptor: Int32) -> Bool {
+    var shares: Int32 = 0
     var length = socklen_t(MemoryLayout<Int32>.size)
-    return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX
+    return getsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &shares, &length) == 0 && shares == 0
 }

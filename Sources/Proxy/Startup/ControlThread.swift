@@ -45,7 +45,9 @@ final class ControlThread {
         names = try NameWatch(settings)
         try becomeServant()
         if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
-        Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
+        if !Allocator.live.setTrimThreshold(settings.memoryTrimBytes) {
+            channel.send(.notice(.warn, "memtrim-sz: \(Allocator.live.name) did not take it"))
+        }
         names.resolveAll(stops: { channel.hasNews })
         try startWorkers(addresses: names.table())
         if let listener = handover.admin {
@@ -55,6 +57,7 @@ final class ControlThread {
 
     /// Serves until told to stop; the exit code.
     func run() -> Int32 {
+        if plan.settings.daemonize { leaveStandardStreams() }
         channel.send(.ready)
         while true {
             if let code = turn() { return code }
@@ -172,9 +175,14 @@ final class ControlThread {
     private func onLogs(_ batch: [Int32]) {
         pendingLogs += batch
         guard pendingLogs.count >= logCount else { return }
-        for worker in workers { worker.replaceLogDescriptors(pendingLogs.map(cprocess_duplicate)) }
+        for worker in workers { worker.replaceLogDescriptors(logs(of: worker.index, among: pendingLogs)) }
         for descriptor in pendingLogs { close(descriptor) }
         pendingLogs = []
+    }
+
+    /// Copies of the descriptors that one worker writes its logs to.
+    private func logs(of worker: Int, among all: [Int32]) -> [Int32] {
+        LogPlan(plan.settings).descriptors(ofWorker: worker, of: handover.assignment.workers, among: all).map(cprocess_duplicate)
     }
 
     // MARK: Reload
@@ -216,13 +224,13 @@ final class ControlThread {
         guard let plan = reload.plan, let names = reload.names else { return }
         let (listeners, logs) = reload.handOver(toWorkers: workers.count)
         let table = names.table()
-        for (worker, listeners) in zip(workers, listeners) {
-            worker.adopt(plan, addresses: table, logDescriptors: logs.map(cprocess_duplicate), listeners: listeners)
-        }
-        for descriptor in logs { close(descriptor) }
         self.names = names
         logCount = logs.count
         plans.append(plan)
+        for (worker, listeners) in zip(workers, listeners) {
+            worker.adopt(plan, addresses: table, logDescriptors: self.logs(of: worker.index, among: logs), listeners: listeners)
+        }
+        for descriptor in logs { close(descriptor) }
         Allocator.live.setTrimThreshold(plan.settings.memoryTrimBytes)
     }
 
@@ -251,7 +259,7 @@ final class ControlThread {
             }
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
-                plan: plan, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
+                plan: plan, logDescriptors: logs(of: index, among: handover.logs), addresses: addresses,
                 workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
             do {
                 workers.append(try startWorker(start))

@@ -27,6 +27,7 @@ struct ListenerLayout {
                 if wanted.isUnix {
                     // Its worker hands connections to all, so that it may stay where it is.
                     if address.kept.isEmpty { address.missing = [index % workers] }
+                    for place in address.kept.indices where address.kept[place].worker < 0 { address.kept[place].worker = index % workers }
                 } else {
                     address.share(among: listening)
                 }
@@ -38,6 +39,8 @@ struct ListenerLayout {
 
     /// The open sockets of an address; of several that are written alike (port 0), those of the same server first.
     private mutating func take(_ wanted: ListenAddress, server: Int) -> [OpenListener] {
+        let address = wanted.socketAddress
+        for place in dropped.indices where dropped[place].server < 0 && dropped[place].address == address { dropped[place].wanted = wanted }
         let alike = dropped.filter { $0.wanted == wanted }
         guard let group = (alike.first { $0.server == server } ?? alike.first)?.group else { return [] }
         defer { dropped.removeAll { $0.group == group } }
@@ -60,6 +63,17 @@ extension ListenerLayout.Address {
         for (turn, place) in spare.enumerated() {
             kept[place].worker = without.isEmpty ? workers[turn % workers.count] : without.removeFirst()
         }
-        missing = without
+        // A manager's sockets outlive this process, and so do connections in their queues; those in others' would be lost.
+        missing = kept.contains(where: \.isInherited) ? [] : without
+    }
+}
+
+extension ListenAddress {
+    /// The address as a socket is bound to it; nil when it is none.
+    fileprivate var socketAddress: SocketAddress? {
+        switch self {
+        case .ipv4(let literal, let port), .ipv6(let literal, let port): SocketAddress(literal: literal, port: port)
+        case .unix(let path): SocketAddress(unixPath: path)
+        }
     }
 }

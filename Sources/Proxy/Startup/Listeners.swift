@@ -14,6 +14,8 @@ struct OpenListener: Equatable {
     var worker: Int
     /// As bound: port 0 is resolved.
     var address: SocketAddress
+    /// The service manager opened it, and has it open still.
+    var isInherited = false
 }
 
 /// All listening sockets of a run, in the order of the configuration, worker after worker.
@@ -23,11 +25,34 @@ struct ListenerSet {
     private var nextID = 0
     private var nextGroup = 0
 
-    /// Opens every listener of `settings`; on failure none stays open.
-    static func open(_ settings: GlobalSettings, crew: Crew) throws(LaunchFailure) -> ListenerSet {
-        var set = try ListenerSet().changed(to: settings, crew: crew).set
-        set.steer(settings, crew: crew)
+    /// Opens every listener of `settings`, but for those of `inherited` that listen there already; on failure none stays open.
+    static func open(
+        _ settings: GlobalSettings, crew: Crew, inherited: [InheritedSocket] = []
+    ) throws(LaunchFailure) -> ListenerSet {
+        let change = try ListenerSet(inherited).changed(to: settings, crew: crew)
+        var set = change.set
+        for stranger in change.dropped {
+            Glibc.close(stranger.descriptor)
+            let name = inherited.first { $0.descriptor == stranger.descriptor }?.name ?? ""
+            set.warnings.append("the service manager handed over \(stranger.address) (\(name)), where no 'server' listens; it is closed")
+        }
+        if inherited.isEmpty { set.steer(settings, crew: crew) } else { set.refresh(settings, crew: crew) }
         return set
+    }
+
+    init() {}
+
+    /// What a service manager handed over, before any server has it.
+    private init(_ inherited: [InheritedSocket]) {
+        for socket in inherited {
+            let twin = listeners.first { $0.address == socket.address }
+            listeners.append(
+                OpenListener(
+                    id: nextID, group: twin?.group ?? nextGroup, wanted: .unix(""), descriptor: socket.descriptor, server: -1, worker: -1,
+                    address: socket.address, isInherited: true))
+            nextID += 1
+            if twin == nil { nextGroup += 1 }
+        }
     }
 
     /// What a change of configuration makes of the sockets.
@@ -99,6 +124,7 @@ struct ListenerSet {
         let group = layout.kept.first?.group ?? nextGroup
         if group == nextGroup { nextGroup += 1 }
         listeners += layout.kept
+        layout.kept.shareIfFew(for: Self.workers(of: server, index: layout.server, workers: crew.workers).count)
         switch layout.wanted {
         case .unix(let path):
             guard let worker = layout.missing.first else { break }
@@ -184,7 +210,17 @@ extension [OpenListener] {
     }
 
     func removeUnixFiles() {
-        for case .unix(let path) in map(\.wanted) { unlink(path) }
+        for listener in self where !listener.isInherited {
+            if case .unix(let path) = listener.wanted { unlink(path) }
+        }
+    }
+
+    /// Marks inherited sockets of one address that are fewer than the workers who listen there: without SO_REUSEPORT, by
+    /// which a worker knows that it has to give connections to the others too.
+    fileprivate func shareIfFew(for workers: Int) {
+        for listener in self where listener.isInherited {
+            ListenerOptions(listener.descriptor).set(SOL_SOCKET, SO_REUSEPORT, count < workers ? 0 : 1)
+        }
     }
 
     /// Closes sockets that were made for nothing.

@@ -10,19 +10,35 @@ struct PreparedRun {
     var listeners: ListenerSet
     var logs: [Int32]
     let admin: AdminSocket?
-    /// Where else the ready lines go.
-    let readyDescriptor: Int32?
+    /// Who waits for this run.
+    let outside: Outside
     let companion: Int32?
-    let invitation: (@Sendable ([SocketAddress]) -> String)?
 
-    /// Tells people and scripts that requests are answered from now on.
-    func announceReady() {
-        announce(listeners.addresses)
+    /// Tells people, scripts and the service manager that requests are answered from now on.
+    func announceReady() { outside.announceReady(listeners.addresses) }
+}
+
+/// Whoever outside this process waits for it to be ready, or looks for it later.
+struct Outside {
+    /// Where else the ready lines go.
+    var readyDescriptor: Int32?
+    var manager: ServiceManager?
+    /// Set in the background: the command waits for its word.
+    var daemon: Daemon?
+    var pidFile: PidFile?
+    /// What to tell people once requests are answered.
+    var invitation: (@Sendable ([SocketAddress]) -> String)?
+
+    func announceReady(_ addresses: [SocketAddress]) {
+        if let pidFile, !pidFile.write() { say("warning: the number of this process is not in \(pidFile.path): \(errorText(errno))") }
+        announce(addresses)
         if let readyDescriptor {
-            write(Self.readyLines(listeners.addresses), to: readyDescriptor)
+            write(Self.readyLines(addresses), to: readyDescriptor)
             close(readyDescriptor)
         }
-        if let invitation { write(invitation(listeners.addresses), to: STDERR_FILENO) }
+        if let invitation { write(invitation(addresses), to: STDERR_FILENO) }
+        manager?.tell(.ready(addresses))
+        daemon?.succeed()
     }
 
     /// Tells where requests are answered, on standard output.

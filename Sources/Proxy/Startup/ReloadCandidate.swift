@@ -18,7 +18,7 @@ struct ReloadCandidate {
         postponed = settings.postponed(after: run.initial)
         next = run
         do throws(LaunchFailure) {
-            next.logs = try LogPlan(settings).open()
+            next.logs = try LogPlan(settings).open(workers: crew.workers)
         } catch {
             listeners.opened.giveUp()
             throw error
@@ -65,7 +65,9 @@ extension GlobalSettings {
         compare("rootdir", \.rootDirectory)
         compare("user", \.user)
         compare("group", \.group)
+        compare("pid-file", \.pidFilePath)
         compare("max-nofile", \.openFilesMax)
+        compare("pid-file", \.pidFilePath)
         compare("admin-socket", \.adminSocketPath)
         compare("efficiency-mode", \.efficiencyMode)
         compare("debug-trap-at-request", \.debugTrapAtRequest)

@@ -115,7 +115,7 @@ extension Supervisor {
         let opened = Set(change.opened.map(\.id))
         let old = Set(change.set.listeners.filter { !opened.contains($0.id) }.map(\.group))
         let added = change.opened.filter { !old.contains($0.group) }
-        prepared.announce(added.addresses)
+        prepared.outside.announce(added.addresses)
         var sentence = "configuration \(prepared.assignment.generation) is in use"
         if !added.isEmpty { sentence += "; listening on " + added.addresses.map(\.description).joined(separator: ", ") }
         if !change.dropped.isEmpty {
@@ -147,9 +147,8 @@ extension Supervisor {
 
     // MARK: The service manager
 
-    /// RELOADING=1 belongs here: a reload begins.
-    private func tellServiceManagerReloading() {}
+    private func tellServiceManagerReloading() { prepared.outside.manager?.tell(.reloading) }
 
-    /// READY=1 belongs here: the reload has ended, well or not.
-    private func tellServiceManagerReady() {}
+    /// The reload has ended, well or not.
+    private func tellServiceManagerReady() { prepared.outside.manager?.tell(.ready(prepared.listeners.addresses)) }
 }

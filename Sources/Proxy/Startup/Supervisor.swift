@@ -192,6 +192,7 @@ final class Supervisor {
             return 0
         case .starting, .serving, .dying:
             report(.notice, "stopping: open exchanges have \(seconds(deadline)) to finish; a second signal ends them at once")
+            prepared.outside.manager?.tell(.stopping)
             closeListeners()
             channel?.send(.drain(deadlineMilliseconds: deadline))
             phase = .draining(until: now + deadline + Self.graceMilliseconds)
@@ -267,6 +268,8 @@ final class Supervisor {
             return 1
         case .starting where !hasServed, .dying where !hasServed:
             report(.error, failure ?? ending.sentence)
+            // Whoever gave the command looks at its standard error.
+            if prepared.settings.operatorLog.output != .stderr { say(failure ?? ending.sentence) }
             return 1
         case .starting, .serving, .dying, .pausing:
             report(.error, failure ?? ending.sentence)
@@ -308,7 +311,7 @@ final class Supervisor {
     private func reopenLogs() {
         guard reload.candidate == nil else { return reload.reopensLogs = true }
         do throws(LaunchFailure) {
-            use(logs: try LogPlan(prepared.settings).open())
+            use(logs: try LogPlan(prepared.settings).open(workers: prepared.assignment.workers))
             channel?.sendBatches(.logs, prepared.logs)
             report(.notice, "log files reopened")
         } catch {

@@ -110,9 +110,6 @@ struct FixtureFilesTests {
             "passing on client certificates":
                 "x-ssl-subject x-ssl-issuer x-ssl-notbefore x-ssl-notafter x-ssl-serial x-ssl-cipher x-ssl-certificate x509-extension name oid",
             "rewriting of paths": "rewrite src dst",
-            "running as a daemon": "daemonize",
-            "changing the root directory": "rootdir",
-            "dropping rights": "user group",
         ],
         "rproxy2-all": [
             "TLS":
@@ -126,9 +123,6 @@ struct FixtureFilesTests {
             "rate limiting": "rate-limit read write",
             "passing bytes through": "passthrough",
             "internal redirection": "allow-redirect redirect-filter",
-            "running as a daemon": "daemonize",
-            "changing the root directory": "rootdir",
-            "dropping rights": "user group",
         ],
         "weir-coming": [
             "passing on client certificates": "x-ssl-sha1",
