@@ -17,7 +17,7 @@ SECONDS_EACH ?= 60
 MINUTES ?= 10
 export WEIR_ALLOCATOR := $(ALLOCATOR)
 
-build_packages := liburing-dev libc-ares-dev libjemalloc-dev
+build_packages := liburing-dev libc-ares-dev libpcre2-dev libjemalloc-dev
 package_packages := $(build_packages) dpkg-dev
 test_packages := $(package_packages) nginx-light curl wrk procps valgrind python3 iproute2
 

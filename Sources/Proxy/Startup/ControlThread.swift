@@ -259,7 +259,7 @@ final class ControlThread {
             }
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
-                settings: plan.settings, logDescriptors: logs(of: index, among: handover.logs), addresses: addresses,
+                plan: plan, logDescriptors: logs(of: index, among: handover.logs), addresses: addresses,
                 workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
             do {
                 workers.append(try startWorker(start))

@@ -67,6 +67,7 @@ extension GlobalSettings {
         compare("group", \.group)
         compare("pid-file", \.pidFilePath)
         compare("max-nofile", \.openFilesMax)
+        compare("pid-file", \.pidFilePath)
         compare("admin-socket", \.adminSocketPath)
         compare("efficiency-mode", \.efficiencyMode)
         compare("debug-trap-at-request", \.debugTrapAtRequest)

@@ -6,7 +6,7 @@ import Synchronization
 struct WorkerListener: Sendable {
     /// The worker's own copy; -1 = one that it has already.
     var fd: Int32
-    /// Which `server` of the plan it serves.
+    /// Which `server` of the plan it serves, by its place there.
     var server: Int
     /// The supervisor's number for it.
     var id = 0
@@ -18,8 +18,8 @@ struct WorkerStart: Sendable {
     /// CPU to pin to; nil = not pinned.
     var cpu: Int?
     var listeners: [WorkerListener]
-    var settings: GlobalSettings
-    /// One descriptor per log of `LogPlan`, this worker's own.
+    var plan: ServingPlan
+    /// One descriptor per log of the plan, this worker's own.
     var logDescriptors: [Int32]
     /// Addresses of every `downstream` that are known at the start.
     var addresses: AddressTable
