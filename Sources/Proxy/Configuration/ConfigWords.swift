@@ -34,6 +34,9 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 },
                 show: { $0.settings.resolvers.isEmpty ? nil : "{ \($0.settings.resolvers.map(quotedText).joined(separator: ", ")) }" }
             ).with { $0.defaultText = "those of /etc/resolv.conf" },
+            .count(
+                "match-limit", .weir, \.settings.matchStepsMax, 1_000...100_000_000,
+                "Steps that the search for a regular expression may take; one that takes more counts as not found."),
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),
@@ -136,7 +139,11 @@ private func finishConfiguration(_ draft: inout ConfigurationDraft, _ section: R
 private func finishOperatorLog(_ draft: inout ConfigurationDraft, _ section: ReadSection) {
     var chosen: (log: LogSettings, location: SourceLocation)?
     for server in draft.servers {
-        let sites = server.settings.virtualHosts.compactMap { site in site.scope.operatorLog.map { ($0, site.location) } }
+        let sites = server.settings.virtualHosts.flatMap { site in
+            ([(site.scope, site.location)] + site.rules.map { ($0.scope, $0.location) }).compactMap { scope, location in
+                scope.operatorLog.map { ($0, location) }
+            }
+        }
         let own = server.operatorLog.map { [($0, server.settings.location)] } ?? []
         for (log, location) in own + sites {
             if section.has("logging") {

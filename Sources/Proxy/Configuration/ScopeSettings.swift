@@ -9,4 +9,5 @@ struct ScopeSettings: Sendable {
     var errorLog: LogSettings?
     /// RProxy 2's `general`, wherever it stands: the operator's log of the whole process.
     var operatorLog: LogSettings?
+    var answers = AnswerSettings()
 }

@@ -130,9 +130,9 @@ struct ScopeLoggingTests {
     private struct Owner { var scope = ScopeSettings() }
 
     private func read(_ text: String) -> (scope: ScopeSettings, shown: String) {
-        let rows = SectionRows(blank: Owner(), settings: [], sections: [loggingSection(\Owner.scope)])
+        let rows = SectionRows(blank: Owner(), settings: [], sections: [loggingSection(\Owner.scope, .rproxy2)])
         var parser = ConfigParser(environment: [:], read: { path throws(ReadFailure) in Array(text.utf8) })
-        let reader = ConfigReader(diagnostics: parser.diagnostics, formatComplaint: { _ in nil })
+        let reader = ConfigReader(diagnostics: parser.diagnostics, foreign: ForeignTexts(), readFile: { _ throws(ReadFailure) in [] })
         var owner = rows.blank
         reader.read(parser.parse(path: "x"), by: rows, into: &owner, at: SectionPlace())
         var shown = EffectiveText(origins: [:])
