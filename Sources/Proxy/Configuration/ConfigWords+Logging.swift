@@ -90,9 +90,9 @@ func loggingRows(alsoFlat: Bool) -> SectionRows<LoggingDraft> {
 
 /// `logging` of a virtual host or a rule: a log that says whether it is enabled takes the place of the one of the next level up;
 /// the others are inherited.
-func loggingSection<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>, _ origin: WordOrigin) -> NestedRows<Owner> {
+func loggingSection<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) -> NestedRows<Owner> {
     .section(
-        "logging", origin, loggingRows(alsoFlat: false), "Logs of its own; what it leaves out is written to those of the next level up.",
+        "logging", .rproxy2, loggingRows(alsoFlat: false), "Logs of its own; what it leaves out is written to those of the next level up.",
         blank: { _, _ in LoggingDraft() },
         store: { owner, logging, section in
             owner[keyPath: scope].accessLog = section.decides("request") ? logging.request : nil

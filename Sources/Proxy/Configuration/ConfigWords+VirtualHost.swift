@@ -66,7 +66,7 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
             .coming("strip-headers", .rproxy2, .list, "removing fields of answers", default: "empty", "Fields to remove from answers."),
         ] + answerRows(\.settings.scope),
         sections: [
-            tlsSection(), loggingSection(\.settings.scope, .rproxy2), siteHeaders(\.settings.scope), rateLimitSection(),
+            tlsSection(), loggingSection(\.settings.scope), siteHeaders(\.settings.scope), rateLimitSection(),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
                 "Which paths go to which backends; the first rule that takes a path counts.",
@@ -76,7 +76,9 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
         finish: { host, section in
             finishAnswers(host.settings.scope, section)
             host.settings.aliases = host.names.dropFirst().map(\.text)
-            if host.rules.isEmpty && !host.settings.scope.answers.answersAll { section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404") }
+            if host.rules.isEmpty && !host.settings.scope.answers.answersAll {
+                section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404")
+            }
         })
 }
 
@@ -110,7 +112,7 @@ private func ruleRows() -> SectionRows<RuleDraft> {
                 timer("upstream-write-timeout", \.settings.writeProgressMilliseconds, "Longest time a client may take nothing of an answer."),
                 passthroughRow(\.settings.isPassthrough),
             ] + delegationRows(\.settings.delegation) + answerRows(\.settings.scope),
-        sections: [loggingSection(\.settings.scope, .weir), siteHeaders(\.settings.scope), rateLimitSection()] + answerSections(\.settings.scope),
+        sections: [loggingSection(\.settings.scope).new, siteHeaders(\.settings.scope), rateLimitSection()] + answerSections(\.settings.scope),
         finish: { rule, section in
             finishRule(&rule, section)
             finishAnswers(rule.settings.scope, section)
@@ -140,7 +142,7 @@ func rewriteSection() -> NestedRows<ServerDraft> {
             rewrite.location = section.name.location
             return rewrite
         },
-        store: { server, rewrite, _ in server.rewrites.append(rewrite) }, all: { $0.rewrites.map { (nil, $0) } })
+        store: { server, rewrite, _ in if !rewrite.source.isEmpty { server.rewrites.append(rewrite) } }, all: { $0.rewrites.map { (nil, $0) } })
 }
 
 /// `headers` of a virtual host or a rule: takes the place of those of the next level up as a whole.
@@ -149,4 +151,20 @@ private func siteHeaders<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) 
         "headers", .rproxy2, headersRows(), "What its backends are told about the client, in place of what the next level up says.",
         blank: { _, _ in HeadersDraft() }, store: { owner, headers, _ in owner[keyPath: scope].forwarded = headers.settings },
         all: { owner in owner[keyPath: scope].forwarded.map { [(nil, HeadersDraft($0))] } ?? [] })
+}
+
+extension NestedRows {
+    /// The section where RProxy has none like it: all its words are new there.
+    fileprivate var new: NestedRows {
+        NestedRows(
+            word: word, origin: .weir, sentence: sentence, title: title, repeatable: repeatable, status: status, inBothDialects: inBothDialects,
+            read: read, show: show,
+            entries: { path in
+                entries(path).map { entry in
+                    var entry = entry
+                    entry.origin = .weir
+                    return entry
+                }
+            })
+    }
 }

@@ -130,7 +130,7 @@ struct ScopeLoggingTests {
     private struct Owner { var scope = ScopeSettings() }
 
     private func read(_ text: String) -> (scope: ScopeSettings, shown: String) {
-        let rows = SectionRows(blank: Owner(), settings: [], sections: [loggingSection(\Owner.scope, .rproxy2)])
+        let rows = SectionRows(blank: Owner(), settings: [], sections: [loggingSection(\Owner.scope)])
         var parser = ConfigParser(environment: [:], read: { path throws(ReadFailure) in Array(text.utf8) })
         let reader = ConfigReader(diagnostics: parser.diagnostics, foreign: ForeignTexts(), readFile: { _ throws(ReadFailure) in [] })
         var owner = rows.blank
