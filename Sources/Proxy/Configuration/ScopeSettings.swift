@@ -7,5 +7,7 @@ struct ScopeSettings: Sendable {
     /// nil = the logs of the next level up.
     var accessLog: LogSettings?
     var errorLog: LogSettings?
+    /// RProxy 2's `general`, wherever it stands: the operator's log of the whole process.
+    var operatorLog: LogSettings?
     var answers = AnswerSettings()
 }

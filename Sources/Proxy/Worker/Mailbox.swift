@@ -8,6 +8,8 @@ enum WorkerMessage: Sendable {
     case stop
     case logs([Int32])
     case addresses(AddressTable)
+    case retireListeners
+    case listeners([WorkerListener])
     /// The mailboxes of all workers, this one's included, in their order.
     case peers([Mailbox])
     /// An accepted connection for this worker, with the server it belongs to.

@@ -25,6 +25,8 @@ extension Worker where Ring: ~Copyable {
                 let use = planUses[Int(newestPlan)]
                 logs.replaceDescriptors(descriptors, use.logEntries, count: use.logCount)
             case .addresses(let table): applyAddresses(table)
+            case .retireListeners: retireListeners()
+            case .listeners(let listeners): adoptListeners(listeners)
             case .peers(let mailboxes): peers = mailboxes
             case .client(let fd, let server): admit(fd, server: server)
             }
