@@ -69,8 +69,6 @@ extension GlobalSettings {
         compare("max-nofile", \.openFilesMax)
         compare("pid-file", \.pidFilePath)
         compare("admin-socket", \.adminSocketPath)
-        compare("efficiency-mode", \.efficiencyMode)
-        compare("debug-trap-at-request", \.debugTrapAtRequest)
         return words
     }
 }
