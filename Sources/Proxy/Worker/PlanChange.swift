@@ -47,8 +47,8 @@ extension Worker where Ring: ~Copyable {
 
     /// A worker that is about to end takes no plan any more.
     private func discard(_ delivery: PlanDelivery) {
-        for descriptor in delivery.logDescriptors where descriptor >= 0 { close(descriptor) }
-        for listener in delivery.listeners where listener.fd >= 0 { close(listener.fd) }
+        for descriptor in delivery.logDescriptors where descriptor >= 0 { Glibc.close(descriptor) }
+        for listener in delivery.listeners where listener.fd >= 0 { Glibc.close(listener.fd) }
     }
 
     /// Where a server of the newest plan stands here.
