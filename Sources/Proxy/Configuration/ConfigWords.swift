@@ -34,6 +34,14 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 },
                 show: { $0.settings.resolvers.isEmpty ? nil : "{ \($0.settings.resolvers.map(quotedText).joined(separator: ", ")) }" }
             ).with { $0.defaultText = "those of /etc/resolv.conf" },
+            .text(
+                "sticky-secret", .weir, \.settings.stickySecret,
+                "What the values of sticky cookies are made with: the same text on all machines that serve the same clients, and after restarts."
+            ) { $0.utf8.count >= StickySecret.textBytesMin ? nil : "must have at least \(StickySecret.textBytesMin) bytes that nobody can guess" }
+            .with {
+                $0.defaultText = "random, new with each start"
+                $0.isSecret = true
+            },
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),

@@ -65,8 +65,10 @@ extension GlobalSettings {
         compare("rootdir", \.rootDirectory)
         compare("user", \.user)
         compare("group", \.group)
+        compare("sticky-secret", \.stickySecret)
         compare("pid-file", \.pidFilePath)
         compare("max-nofile", \.openFilesMax)
+        compare("sticky-secret", \.stickySecret)
         compare("pid-file", \.pidFilePath)
         compare("admin-socket", \.adminSocketPath)
         return words
