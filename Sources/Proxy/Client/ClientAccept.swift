@@ -49,11 +49,12 @@ extension Worker where Ring: ~Copyable {
 
     /// Gives an accepted connection to the worker that is to serve it.
     mutating func welcome(_ fd: Int32, from index: Int) {
-        let server = Int(listeners.entries[index].server)
-        if listeners.entries[index].isAlone && peers.count > 1 {
-            handRound(fd, server: server)
+        let entry = listeners.entries[index]
+        // The others may have let go of a server that is about to go.
+        if entry.isAlone && peers.count > 1 && !entry.isLeaving {
+            handRound(fd, server: Int(entry.server))
         } else {
-            admit(fd, server: server)
+            admit(fd, server: Int(entry.server))
         }
     }
 
@@ -63,8 +64,19 @@ extension Worker where Ring: ~Copyable {
         if nextPeer == index {
             admit(fd, server: server)
         } else {
-            peers[nextPeer].post(.client(fd, server: server))
+            peers[nextPeer].post(.client(fd, server: servers[server].plan.identity))
         }
+    }
+
+    /// A connection that another worker accepted: places of servers differ between workers, identities do not.
+    mutating func admit(_ fd: Int32, ofServer identity: Int32) {
+        guard let place = (0..<serverCount).first(where: { servers[$0].state != .empty && servers[$0].plan.identity == identity })
+        else {
+            count(.clientsAccepted)
+            count(.clientsRefused)
+            return refuse(fd)
+        }
+        admit(fd, server: place)
     }
 
     /// Gives an accepted connection its slot, or refuses it with a sentence when the cap is reached.

@@ -53,6 +53,9 @@ struct WorkerListeners: ~Copyable {
 
     fileprivate func place(of id: Int) -> Int? { (0..<count).first { entries[$0].fd >= 0 && entries[$0].id == Int32(id) } }
 
+    /// Whether connections of a server may still come.
+    func serve(_ server: Int32) -> Bool { (0..<count).contains { entries[$0].fd >= 0 && entries[$0].server == server } }
+
     mutating func free(_ place: Int) {
         entries[place].fd = -1
         entries[place].isArmed = false
@@ -88,6 +91,7 @@ extension Worker where Ring: ~Copyable {
     /// Lets the listeners go that the newest plan does not name, once no other process holds them: each accepts what waits in
     /// its queue and is closed, and the next connection is refused by the kernel.
     mutating func retireListeners() {
+        for place in 0..<serverCount where servers[place].state == .leaving { servers[place].mayEnd = true }
         for place in 0..<listeners.count where listeners.entries[place].isLeaving && listeners.entries[place].accepts {
             listeners.entries[place].isRetired = true
             if listeners.entries[place].isArmed {
@@ -99,6 +103,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// No accept of the ring is in flight: takes the rest of the queue by hand.
+    @inline(never)
     mutating func emptyAndClose(_ place: Int) {
         let fd = listeners.entries[place].fd
         for _ in 0..<Self.lastAcceptsMax {

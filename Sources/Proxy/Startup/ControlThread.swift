@@ -3,24 +3,28 @@ import Glibc
 
 /// The main thread of the server process: starts the workers, then waits for the supervisor, the admin socket and time.
 final class ControlThread {
-    private let channel: ControlChannel
-    private let handover: Handover
+    let channel: ControlChannel
+    let handover: Handover
     /// The plans that some worker uses, oldest first; the last one is what new requests go by.
-    private var plans: [ServingPlan]
-    private var reload: ServerReload?
+    var plans: [ServingPlan]
+    var reload: ServerReload?
+    /// By worker: the generation that it said last it goes by.
+    var adopted: [Int: UInt64] = [:]
+    /// By generation: how many workers use it no more.
+    var unused: [UInt64: Int] = [:]
     private var lastReload: ReloadRecord
-    private var workers: [WorkerHandle] = []
+    private(set) var workers: [WorkerHandle] = []
     private var eventsLost: [Int: UInt64] = [:]
-    private var names: NameWatch
+    var names: NameWatch
     private var admin: AdminServer?
     private var idleTrim = IdleTrim()
     private var nextLookAt = 0
     private var hasSupervisor = true
     private var pendingLogs: [Int32] = []
-    private var logCount: Int
+    var logCount: Int
     private let startedAt = monotonicMilliseconds()
     /// When the process ends whether or not the workers have ended; nil while it serves.
-    private var endsAt: Int?
+    private(set) var endsAt: Int?
     private static let pollWhileEndingMilliseconds: Int32 = 10
     private static let graceMilliseconds = 1_000
     private static let lookEveryMilliseconds = 1_000
@@ -71,6 +75,7 @@ final class ControlThread {
         waiting += guests
         let nameSockets = names.interests
         waiting += nameSockets
+        waiting += workers.map { pollfd(fd: $0.reportDescriptor, events: Int16(POLLIN), revents: 0) }
         waiting += reload?.interests ?? []
         _ = poll(&waiting, nfds_t(waiting.count), pollTimeout())
         if waiting[0].revents != 0 { onSupervisor() }
@@ -80,7 +85,9 @@ final class ControlThread {
         if let table = names.handle(behindGuests.prefix(nameSockets.count)) {
             for worker in workers { worker.publish(table) }
         }
-        advanceReload(behindGuests.dropFirst(nameSockets.count), now)
+        let behindNames = behindGuests.dropFirst(nameSockets.count)
+        for (worker, entry) in zip(workers, behindNames) where entry.revents != 0 { hear(worker) }
+        advanceReload(behindNames.dropFirst(workers.count), now)
         for notice in names.takeNotices() { channel.send(.notice(notice.isRecovery ? .notice : .warn, "\(notice)")) }
         guard let endsAt else { return look(now) }
         if workers.allSatisfy(\.hasEnded) {
@@ -182,70 +189,8 @@ final class ControlThread {
     }
 
     /// Copies of the descriptors that one worker writes its logs to.
-    private func logs(of worker: Int, among all: [Int32]) -> [Int32] {
+    func logs(of worker: Int, among all: [Int32]) -> [Int32] {
         LogPlan(plan.settings).descriptors(ofWorker: worker, of: handover.assignment.workers, among: all).map(cprocess_duplicate)
-    }
-
-    // MARK: Reload
-
-    /// What new requests go by.
-    private var plan: ServingPlan { plans[plans.count - 1] }
-
-    /// The supervisor's number of a plan: this process may have begun with a later one than the first.
-    private func number(of plan: ServingPlan) -> Int { handover.assignment.generation + Int(plan.generation) - 1 }
-
-    private func beginReload(_ files: [Int32]) {
-        guard endsAt == nil, reload == nil else {
-            for file in files { close(file) }
-            return
-        }
-        reload = ServerReload(files.first)
-        if reload == nil { channel.send(.reloadRefused("the server process cannot read what it was handed")) }
-    }
-
-    private func advanceReload(_ entries: some Collection<pollfd>, _ now: Int) {
-        freePlans()
-        guard let reload else { return }
-        do throws(LaunchFailure) {
-            try reload.advance(entries, now: now, after: plan, names)
-        } catch {
-            self.reload = nil
-            channel.send(.reloadRefused(error.description))
-            return
-        }
-        if case .ready = reload.step { adopt(reload) }
-        if case .adopting = reload.step, workers.allSatisfy({ $0.hasAdopted(plan) }) {
-            self.reload = nil
-            channel.send(.reloaded)
-        }
-    }
-
-    /// Hands a plan that is compiled to all workers.
-    private func adopt(_ reload: ServerReload) {
-        guard let plan = reload.plan, let names = reload.names else { return }
-        let (listeners, logs) = reload.handOver(toWorkers: workers.count)
-        let table = names.table()
-        self.names = names
-        logCount = logs.count
-        plans.append(plan)
-        for (worker, listeners) in zip(workers, listeners) {
-            worker.adopt(plan, addresses: table, logDescriptors: self.logs(of: worker.index, among: logs), listeners: listeners)
-        }
-        for descriptor in logs { close(descriptor) }
-        Allocator.live.setTrimThreshold(plan.settings.memoryTrimBytes)
-    }
-
-    /// A stop ends a reload that the workers have not been told of.
-    private func abandonReload() {
-        reload?.giveUp()
-        reload = nil
-    }
-
-    /// Lets plans go that no worker uses any more.
-    private func freePlans() {
-        guard plans.count > 1 else { return }
-        let newest = plan.generation
-        plans.removeAll { old in old.generation != newest && workers.allSatisfy { !$0.uses(old) } }
     }
 
     private func startWorkers(addresses: AddressTable) throws(LaunchFailure) {

@@ -65,12 +65,12 @@ extension GlobalSettings {
         compare("rootdir", \.rootDirectory)
         compare("user", \.user)
         compare("group", \.group)
+        compare("sticky-secret", \.stickySecret)
         compare("pid-file", \.pidFilePath)
         compare("max-nofile", \.openFilesMax)
+        compare("sticky-secret", \.stickySecret)
         compare("pid-file", \.pidFilePath)
         compare("admin-socket", \.adminSocketPath)
-        compare("efficiency-mode", \.efficiencyMode)
-        compare("debug-trap-at-request", \.debugTrapAtRequest)
         return words
     }
 }

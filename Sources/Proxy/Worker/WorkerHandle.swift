@@ -104,12 +104,12 @@ final class WorkerHandle: Sendable {
     /// Tells new addresses of backends.
     func publish(_ table: AddressTable) { mailbox.post(.addresses(table)) }
 
-    func adopt(_ plan: ServingPlan, addresses: AddressTable, logDescriptors: [Int32], listeners: [WorkerListener]) {
-        for d in logDescriptors { close(d) }
-        mailbox.post(.listeners(listeners))
-    }
-    func hasAdopted(_ plan: ServingPlan) -> Bool { true }
-    func uses(_ plan: ServingPlan) -> Bool { false }
+    /// Hands a new plan over; `.adopted` answers.
+    func adopt(_ delivery: PlanDelivery) { mailbox.post(.plan(delivery)) }
+
+    /// Readable when `takeReports` has something to give.
+    var reportDescriptor: Int32 { mailbox.reportDescriptor }
+    func takeReports() -> [WorkerReport] { mailbox.takeReports() }
 
     var hasEnded: Bool { mailbox.hasEnded }
 
@@ -150,6 +150,13 @@ final class BackendRegister: Sendable {
             guard let place = entries.firstIndex(where: { $0.counters.base == counters.base }) else { return }
             entries.remove(at: place)
             counters.deallocate()
+        }
+    }
+
+    /// The server of a backend has another place in the newest plan.
+    func renumber(_ counters: CounterBlock, server: Int) {
+        entries.withLock { entries in
+            for place in entries.indices where entries[place].counters.base == counters.base { entries[place].server = server }
         }
     }
 

@@ -26,9 +26,9 @@ extension Worker where Ring: ~Copyable {
                 logs.replaceDescriptors(descriptors, use.logEntries, count: use.logCount)
             case .addresses(let table): applyAddresses(table)
             case .retireListeners: retireListeners()
-            case .listeners(let listeners): adoptListeners(listeners)
+            case .plan(let delivery): adopt(delivery)
             case .peers(let mailboxes): peers = mailboxes
-            case .client(let fd, let server): admit(fd, server: server)
+            case .client(let fd, let identity): admit(fd, ofServer: identity)
             }
         }
     }
