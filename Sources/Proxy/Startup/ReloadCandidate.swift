@@ -68,8 +68,6 @@ extension GlobalSettings {
         compare("sticky-secret", \.stickySecret)
         compare("pid-file", \.pidFilePath)
         compare("max-nofile", \.openFilesMax)
-        compare("sticky-secret", \.stickySecret)
-        compare("pid-file", \.pidFilePath)
         compare("admin-socket", \.adminSocketPath)
         return words
     }
