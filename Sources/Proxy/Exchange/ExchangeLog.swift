@@ -36,7 +36,10 @@ extension Worker where Ring: ~Copyable {
             head.form == .origin || head.pathLength > 0
             ? byteSlice(exchange, head.pathStart, head.pathLength) : head.form == .asterisk ? record.target : ByteSlice("/")
         if head.hasQuery { record.query = byteSlice(exchange, head.queryStart, head.queryLength) }
-        if head.hostLength > 0 { record.host = byteSlice(exchange, head.hostStart, head.hostLength) }
+        if head.hostLength > 0 {
+            record.host = byteSlice(exchange, head.hostStart, head.hostLength)
+            record.hostName = byteSlice(exchange, head.hostStart, head.hostNameLength)
+        }
         record.protocolName = head.versionMinor == 0 ? ByteSlice("HTTP/1.0") : ByteSlice("HTTP/1.1")
         record.status = exchange.pointee.status
         record.backendStatus = exchange.pointee.backendStatus
