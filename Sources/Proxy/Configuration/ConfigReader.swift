@@ -11,10 +11,15 @@ final class ConfigReader {
 
     /// What is wrong with a log's format; the language of formats is another room's.
     let formatComplaint: (String) -> String?
+    /// What is wrong with a regular expression, as the rest of a sentence.
+    let patternComplaint: (String) -> String?
 
-    init(diagnostics: DiagnosticList, formatComplaint: @escaping (String) -> String?) {
+    init(
+        diagnostics: DiagnosticList, formatComplaint: @escaping (String) -> String?, patternComplaint: @escaping (String) -> String?
+    ) {
         self.diagnostics = diagnostics
         self.formatComplaint = formatComplaint
+        self.patternComplaint = patternComplaint
     }
 
     /// Applies the statements of a section to its owner: settings first, in the order of the rows, then sections, then relations.

@@ -14,6 +14,7 @@ func finishServer(_ draft: inout ServerDraft, _ section: ReadSection) {
     finishWatermark(&draft.settings.watermark, section)
     finishNoDelay(&draft)
     finishBackends(&draft, section)
+    finishVirtualHosts(&draft, section)
     checkBalancing(draft.settings.balancing, section)
     let limits = draft.settings.limits
     if limits.requestLineBytesMax > limits.headBytesMax {

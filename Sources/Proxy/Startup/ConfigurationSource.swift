@@ -16,7 +16,8 @@ enum ConfigurationSource: Sendable, Equatable {
     mutating func loadRecording() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
         guard case .file(let path, _) = self else { return load() }
         let recorder = Recorder()
-        let loaded = loadConfiguration(path: path, environment: currentEnvironment(), formatComplaint: logFormatComplaint) { path throws(ReadFailure) in
+        let loaded = loadConfiguration(path: path, environment: currentEnvironment(), formatComplaint: logFormatComplaint, patternComplaint: patternComplaint) {
+            path throws(ReadFailure) in
             let bytes = try readConfigurationFile(path)
             recorder.texts.append(SourceText(path: path, bytes: bytes))
             return bytes
@@ -30,7 +31,7 @@ enum ConfigurationSource: Sendable, Equatable {
         switch self {
         case .quick(let listen, let to): GlobalSettings.quick(listen: listen, to: to)
         case .file(let path, let texts):
-            loadConfiguration(path: path, environment: currentEnvironment(), formatComplaint: logFormatComplaint) { path throws(ReadFailure) in
+            loadConfiguration(path: path, environment: currentEnvironment(), formatComplaint: logFormatComplaint, patternComplaint: patternComplaint) { path throws(ReadFailure) in
                 guard let known = texts.first(where: { $0.path == path }) else {
                     throw ReadFailure(reason: "it was not read by the supervisor")
                 }
@@ -113,3 +114,6 @@ func logFormatComplaint(_ text: String) -> String? {
         return nil
     }
 }
+
+/// What is wrong with a regular expression of a rule; nil = nothing.
+func patternComplaint(_ text: String) -> String? { Pattern.complaint(about: text)?.sentence }
