@@ -9,17 +9,16 @@ final class ConfigReader {
     /// Every word there is, to say where a misplaced one belongs.
     private lazy var allEntries = configurationRows.entries(path: [])
 
-    /// What is wrong with a log's format; the language of formats is another room's.
-    let formatComplaint: (String) -> String?
-    /// What is wrong with a regular expression, as the rest of a sentence.
-    let patternComplaint: (String) -> String?
+    let foreign: ForeignTexts
+    /// Gives the bytes of a path, as for the files of the configuration themselves.
+    let readFile: (String) throws(ReadFailure) -> [UInt8]
 
     init(
-        diagnostics: DiagnosticList, formatComplaint: @escaping (String) -> String?, patternComplaint: @escaping (String) -> String?
+        diagnostics: DiagnosticList, foreign: ForeignTexts, readFile: @escaping (String) throws(ReadFailure) -> [UInt8]
     ) {
         self.diagnostics = diagnostics
-        self.formatComplaint = formatComplaint
-        self.patternComplaint = patternComplaint
+        self.foreign = foreign
+        self.readFile = readFile
     }
 
     /// Applies the statements of a section to its owner: settings first, in the order of the rows, then sections, then relations.

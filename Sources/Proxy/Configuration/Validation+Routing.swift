@@ -15,7 +15,7 @@ func finishRule(_ draft: inout RuleDraft, _ section: ReadSection) {
         warnOfPath(pattern, "uri-gmatch", section)
     } else if let pattern = draft.pattern {
         draft.settings.matcher = .pattern(pattern)
-        if let complaint = section.reader.patternComplaint(pattern) { section.error("uri-rmatch", "'uri-rmatch' \(complaint)") }
+        if let complaint = section.reader.foreign.pattern(pattern) { section.error("uri-rmatch", "'uri-rmatch' \(complaint)") }
     } else if written.isEmpty {
         section.error("uri-match", "rule '\(name)' has no matcher: it needs uri-match, uri-gmatch or uri-rmatch; uri-gmatch = \"*\" takes every request")
     }
@@ -73,7 +73,7 @@ private func siteOfRewrites(_ draft: ServerDraft, _ reader: ConfigReader) -> Vir
     site.name = "*"
     site.rules = draft.rewrites.map { rewrite in
         if rewrite.source.isEmpty { reader.diagnostics.error(rewrite.location, "this 'rewrite' has no 'src'") }
-        if let complaint = reader.patternComplaint(rewrite.source) { reader.diagnostics.error(rewrite.location, "'src' \(complaint)") }
+        if let complaint = reader.foreign.pattern(rewrite.source) { reader.diagnostics.error(rewrite.location, "'src' \(complaint)") }
         var rule = RuleSettings()
         rule.location = rewrite.location
         rule.name = rewrite.source

@@ -7,10 +7,13 @@ struct LogFormatFailure: Error, Equatable, CustomStringConvertible {
     /// The token that was probably meant.
     var suggestion: String?
 
-    var description: String {
+    /// Where and what, without saying in what kind of text.
+    var sentence: String {
         let hint = suggestion.map { "; did you mean {\($0)}?" } ?? ""
-        return "log format, column \(offset + 1): \(problem)\(hint)"
+        return "column \(offset + 1): \(problem)\(hint)"
     }
+
+    var description: String { "log format, \(sentence)" }
 }
 
 extension LogFormat {

@@ -73,7 +73,7 @@ struct RoutingSettingsTests {
         ])
     func wrong(_ words: String, _ message: String) {
         let fixture = site("", rules: "rule r { \(words) }")
-        let messages = loadConfiguration(path: "main.conf", environment: [:], patternComplaint: patternComplaint, read: fixture.read).diagnostics
+        let messages = loadConfiguration(path: "main.conf", environment: [:], foreign: .ofTheProduct, read: fixture.read).diagnostics
             .map { $0.description.replacing("main.conf:", with: "") }
         #expect(messages == [message])
     }
