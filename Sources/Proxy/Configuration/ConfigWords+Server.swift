@@ -14,7 +14,7 @@ struct ServerDraft {
     var operatorLog: LogSettings?
     var backends: [BackendDraft] = []
     var virtualHosts: [VirtualHostDraft] = []
-    var rewrites: [PrefixRewriteDraft] = []
+    var rewrites: [RewriteDraft] = []
 
     init(_ section: ConfigSection? = nil) {
         settings.location = section?.name.location ?? .none
@@ -33,7 +33,8 @@ private typealias Rows = [Setting<ServerDraft>]
 func serverRows() -> SectionRows<ServerDraft> {
     SectionRows(
         blank: ServerDraft(),
-        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows(\.settings.balancing) + socketRows(),
+        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows(\.settings.balancing) + socketRows()
+            + [trustedPeersRow(\.settings.trustedPeers)] + editRows(\.settings.scope),
         sections: serverSections(),
         finish: finishServer)
 }
@@ -270,5 +271,5 @@ private func serverSections() -> [NestedRows<ServerDraft>] {
             store: { server, backend, _ in server.backends.append(backend) },
             all: { $0.backends.map { ($0.settings.name, $0) } }),
         tlsSection(), virtualHostSection(), rewriteSection(), rateLimitSection(),
-    ]
+    ] + headerSections(\.settings.scope)
 }

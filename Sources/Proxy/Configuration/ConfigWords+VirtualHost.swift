@@ -34,13 +34,6 @@ struct RuleDraft {
     }
 }
 
-/// RProxy 1's `rewrite` while it is read.
-struct PrefixRewriteDraft {
-    var location = SourceLocation.none
-    var source = ""
-    var destination = ""
-}
-
 /// `vhost` with everything in it.
 func virtualHostSection() -> NestedRows<ServerDraft> {
     .section(
@@ -63,9 +56,8 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
                 },
                 show: { $0.names.count < 2 ? nil : "{ \($0.names.dropFirst().map { quotedText($0.text) }.joined(separator: ", ")) }" }),
             .flag("default", .weir, \.settings.isDefault, "Takes the requests whose name no virtual host has.").with { $0.inBothDialects = true },
-            .coming("strip-headers", .rproxy2, .list, "removing fields of answers", default: "empty", "Fields to remove from answers."),
-        ],
-        sections: [
+        ] + editRows(\.settings.scope, .rproxy2),
+        sections: headerSections(\.settings.scope) + [
             tlsSection(), siteLogging(\.settings.scope, .rproxy2), siteHeaders(\.settings.scope), rateLimitSection(),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
@@ -115,34 +107,21 @@ private func ruleRows() -> SectionRows<RuleDraft> {
                     "allow-redirect", .rproxy2, .flag, redirects, default: "false", "Follows status 377 with X-Internal-Redirect.",
                     unless: { $0 == .flag(false) }),
                 .coming("redirect-filter", .rproxy2, .list, redirects, default: "not set", "Where 377 may lead, with * for anything."),
-            ],
-        sections: [siteLogging(\.settings.scope, .weir), siteHeaders(\.settings.scope), rateLimitSection()],
+            ] + editRows(\.settings.scope),
+        sections: headerSections(\.settings.scope) + [
+            siteLogging(\.settings.scope, .weir), siteHeaders(\.settings.scope), rateLimitSection(),
+            rewriteSection(\.settings.rewrite), reverseSection(\.settings.reverses),
+        ],
         finish: finishRule)
 }
 
-/// RProxy 1's `rewrite`: a pattern and what takes its place.
+/// RProxy 1's `rewrite`: a pattern that takes requests, and what takes the place of their path.
 func rewriteSection() -> NestedRows<ServerDraft> {
-    let feature = FeatureStatus.coming("rewriting of paths")
-    return .section(
-        "rewrite", .rproxy1,
-        SectionRows(
-            blank: PrefixRewriteDraft(),
-            settings: [
-                .custom(
-                    "src", .rproxy1, .text, "Pattern with at least one group.", assign: { $0.source = $1.text },
-                    show: { quotedText($0.source) }
-                ).with { $0.defaultText = "not set" },
-                .custom(
-                    "dst", .rproxy1, .text, "What takes the place of everything up to the end of the last group.",
-                    assign: { $0.destination = $1.text }, show: { quotedText($0.destination) }
-                ).with { $0.defaultText = "not set" },
-            ]), repeatable: true, status: feature, "Takes the paths in which src is found, and changes them; the first one counts.",
-        blank: { _, section in
-            var rewrite = PrefixRewriteDraft()
-            rewrite.location = section.name.location
-            return rewrite
-        },
-        store: { server, rewrite, _ in server.rewrites.append(rewrite) }, all: { $0.rewrites.map { (nil, $0) } })
+    .section(
+        "rewrite", .rproxy1, rewriteRows(isRProxy1: true), repeatable: true,
+        "Takes the paths in which src is found, and changes them; the first one counts.",
+        blank: { _, section in RewriteDraft(section) }, store: { server, rewrite, _ in server.rewrites.append(rewrite) },
+        all: { $0.rewrites.map { (nil, $0) } })
 }
 
 /// `headers` of a virtual host or a rule: takes the place of those of the next level up as a whole.

@@ -35,4 +35,8 @@ struct RuleSettings: Sendable {
     var bodyGapMilliseconds: Int?
     var writeProgressMilliseconds: Int?
     var scope = ScopeSettings()
+    /// What becomes of target and host; nil = they stay.
+    var rewrite: RewriteSettings?
+    /// What is mapped back beside the prefix of `rewrite`.
+    var reverses: [ReverseSettings] = []
 }

@@ -7,4 +7,9 @@ struct ScopeSettings: Sendable {
     /// nil = the logs of the next level up.
     var accessLog: LogSettings?
     var errorLog: LogSettings?
+    /// nil = those of the next level up.
+    var requestEdits: HeaderEditSettings?
+    var responseEdits: HeaderEditSettings?
+    /// Fields of answers that clients do not get; nil = those of the next level up.
+    var strippedFields: [String]?
 }

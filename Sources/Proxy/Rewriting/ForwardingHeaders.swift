@@ -66,15 +66,15 @@ struct ForwardingHeaders: BitwiseCopyable, @unchecked Sendable {
             writer.append("Forwarded: ")
             if forwarded == .append && facts.isTrusted { appendEarlier(.forwarded, bytes, fields, to: &writer) }
             facts.client.appendForwarded(to: &writer)
-            if let host = facts.host.span, host.count > 0 { writer.appendForwardedHost(host) }
+            if let host = facts.host.buffer, host.count > 0 { writer.appendForwardedHost(host.span) }
             writer.append(facts.isSecure ? ";proto=https\r\n" : ";proto=http\r\n")
         }
         if proto && !passes(.xForwardedProto, facts, fields) {
             writer.append(facts.isSecure ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")
         }
-        if host, let host = facts.host.span, host.count > 0, !passes(.xForwardedHost, facts, fields) {
+        if host, let host = facts.host.buffer, host.count > 0, !passes(.xForwardedHost, facts, fields) {
             writer.append("X-Forwarded-Host: ")
-            writer.append(host)
+            writer.append(host.span)
             writer.append("\r\n")
         }
         if port && facts.localPort > 0 && !passes(.xForwardedPort, facts, fields) {
@@ -89,7 +89,7 @@ struct ForwardingHeaders: BitwiseCopyable, @unchecked Sendable {
     func appendRequestID(_ peers: ByteSlice, _ ours: UInt64, to writer: inout HeadWriter) {
         guard let requestID else { return }
         writer.append(requestID.bytes.span)
-        if let peers = peers.span { writer.append(peers) } else { writer.append(hex16: ours) }
+        if let peers = peers.buffer { writer.append(peers.span) } else { writer.append(hex16: ours) }
         writer.append("\r\n")
     }
 

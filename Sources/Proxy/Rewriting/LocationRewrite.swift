@@ -33,6 +33,8 @@ struct LocationRewrite: BitwiseCopyable, @unchecked Sendable {
     let cookiePaths: UnsafeBufferPointer<Substitute>
     /// Small letters, without a dot before them; an empty `to` takes the attribute out.
     let cookieDomains: UnsafeBufferPointer<Substitute>
+    /// Most bytes by which mapping makes one reference or attribute longer.
+    let growthBytesMax: Int
 
     /// Writes the reference in `range` as clients know it, or as it is.
     ///
@@ -91,7 +93,7 @@ struct LocationRewrite: BitwiseCopyable, @unchecked Sendable {
     }
 
     private func isClientHost(_ bytes: Span<UInt8>, _ reference: URIReference, _ clientHost: ByteSlice) -> Bool {
-        guard let host = clientHost.span, host.count == reference.authority.length else { return false }
+        guard let host = clientHost.buffer, host.count == reference.authority.length else { return false }
         var offset = 0
         while offset < host.count {
             if lowercased(bytes[reference.authority.start &+ offset]) != lowercased(host[offset]) { return false }

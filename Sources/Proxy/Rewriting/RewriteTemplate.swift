@@ -104,7 +104,7 @@ struct RewriteTemplate: BitwiseCopyable, @unchecked Sendable {
 
 extension HeadWriter {
     /// What has been written from `start` on, an earlier `count`.
-    func text(from start: Int) -> Span<UInt8> {
-        UnsafeBufferPointer(start: (base + start).assumingMemoryBound(to: UInt8.self), count: count &- start).span
+    func written(from start: Int) -> UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(start: (base + start).assumingMemoryBound(to: UInt8.self), count: count &- start)
     }
 }

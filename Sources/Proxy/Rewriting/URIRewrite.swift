@@ -32,13 +32,12 @@ struct URIRewrite: BitwiseCopyable, @unchecked Sendable {
     func write(path: Span<UInt8>, query: ByteSlice, groups: MatchGroups, into writer: inout HeadWriter) -> Outcome {
         let start = writer.count
         writePath(path, groups, into: &writer)
-        let written = writer.text(from: start)
-        if hasDotSegment(written, start: 0, end: written.count) { return .dotSegments }
+        if hasDotSegment(writer.written(from: start).span, start: 0, end: writer.count &- start) { return .dotSegments }
         switch self.query {
         case .keep:
-            if let bytes = query.span {
+            if let bytes = query.buffer {
                 writer.append("?")
-                writer.append(bytes)
+                writer.append(bytes.span)
             }
         case .drop: break
         case .replace(let template):
@@ -46,8 +45,8 @@ struct URIRewrite: BitwiseCopyable, @unchecked Sendable {
             template.append(path, groups, isQuery: true, to: &writer)
         case .append(let template):
             writer.append("?")
-            if let bytes = query.span, bytes.count > 0 {
-                writer.append(bytes)
+            if let bytes = query.buffer, bytes.count > 0 {
+                writer.append(bytes.span)
                 writer.append("&")
             }
             template.append(path, groups, isQuery: true, to: &writer)
@@ -123,10 +122,9 @@ struct MatchGroups: BitwiseCopyable {
 
 extension ByteSlice {
     /// The bytes for writers of heads; nil when there is no such value.
-    @_lifetime(borrow self)
     @inline(__always)
-    var span: Span<UInt8>? {
+    var buffer: UnsafeBufferPointer<UInt8>? {
         guard let start else { return nil }
-        return UnsafeBufferPointer(start: start.assumingMemoryBound(to: UInt8.self), count: count).span
+        return UnsafeBufferPointer(start: start.assumingMemoryBound(to: UInt8.self), count: count)
     }
 }
