@@ -67,16 +67,6 @@ extension ConfigSection {
     }
 }
 
-/// `rate-limit` of a server, a virtual host or a rule.
-func rateLimitSection<Owner>() -> NestedRows<Owner> {
-    func row(_ word: String, _ sentence: String) -> Setting<Unbuilt> {
-        .coming(word, .rproxy2, .size(1...Int.max), "rate limiting", default: "no limit", sentence)
-    }
-    return nested(
-        "rate-limit", .rproxy2, rows([row("read", "Bytes of bodies per second from clients."), row("write", "Bytes of bodies per second to clients.")]),
-        feature: "rate limiting", "Bytes per second, shared by all exchanges here.")
-}
-
 /// R1's `rewrite`: a pattern and what takes its place.
 func rewriteSection<Owner>() -> NestedRows<Owner> {
     let rewriting = "rewriting of paths"
@@ -98,8 +88,8 @@ func virtualHostSection<Owner>() -> NestedRows<Owner> {
                 .coming("strip-headers", .rproxy2, .list, "removing fields of answers", default: "empty", "Fields to remove from answers."),
             ],
             sections: [
-                tlsSection(), comingLogging(virtualHosts), comingHeaders(virtualHosts), rateLimitSection(), ruleSection(),
-            ]), title: .required, repeatable: true, feature: virtualHosts, "A site, chosen by the name in Host.")
+                tlsSection(), comingLogging(virtualHosts), comingHeaders(virtualHosts), ruleSection(),
+            ] + admissionSections(\.scope)), title: .required, repeatable: true, feature: virtualHosts, "A site, chosen by the name in Host.")
 }
 
 private func ruleSection() -> NestedRows<Unbuilt> {
@@ -121,7 +111,7 @@ private func ruleSection() -> NestedRows<Unbuilt> {
                 row("passthrough", .flag, feature: "passing bytes through", default: "false", "After the head, bytes pass both ways unread."),
                 row("allow-redirect", .flag, feature: redirects, default: "false", "Follows status 377 with X-Internal-Redirect."),
                 row("redirect-filter", .list, feature: redirects, "Where 377 may lead, with * for anything."),
-            ], sections: [comingHeaders(rules), rateLimitSection()]),
+            ], sections: [comingHeaders(rules)] + admissionSections(\.scope)),
         title: .required, repeatable: true, feature: rules, "Which requests of a site go to which backends.")
 }
 

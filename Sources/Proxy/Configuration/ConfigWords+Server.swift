@@ -31,7 +31,7 @@ private typealias Rows = [Setting<ServerDraft>]
 func serverRows() -> SectionRows<ServerDraft> {
     SectionRows(
         blank: ServerDraft(),
-        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows() + socketRows(),
+        settings: listenerRows() + proxyProtocolRows(\.settings.proxyProtocol) + timerRows() + limitRows() + relayRows() + balancingRows() + socketRows(),
         sections: serverSections(),
         finish: finishServer)
 }
@@ -254,6 +254,6 @@ private func serverSections() -> [NestedRows<ServerDraft>] {
             blank: { server, section in BackendDraft(section, noDelay: server.noDelayBackend ?? true) },
             store: { server, backend, _ in server.backends.append(backend) },
             all: { $0.backends.map { ($0.settings.name, $0) } }),
-        tlsSection(), virtualHostSection(), rewriteSection(), rateLimitSection(),
-    ]
+        tlsSection(), virtualHostSection(), rewriteSection(),
+    ] + admissionSections(\.settings.scope)
 }

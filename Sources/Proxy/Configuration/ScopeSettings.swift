@@ -7,4 +7,8 @@ struct ScopeSettings: Sendable {
     /// nil = the logs of the next level up.
     var accessLog: LogSettings?
     var errorLog: LogSettings?
+    /// Each of the three levels has limits of its own, and all of them hold.
+    var limits = LimitSettings()
+    /// Who may come in must be let in by every level.
+    var access = AccessSettings()
 }

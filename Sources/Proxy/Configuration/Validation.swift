@@ -15,6 +15,7 @@ func finishServer(_ draft: inout ServerDraft, _ section: ReadSection) {
     finishNoDelay(&draft)
     finishBackends(&draft, section)
     checkBalancing(draft.settings.balancing, section)
+    finishProxyProtocol(draft.settings.proxyProtocol, section)
     let limits = draft.settings.limits
     if limits.requestLineBytesMax > limits.headBytesMax {
         let blamed = section.has("request-line-max") ? "request-line-max" : "request-head-max"
