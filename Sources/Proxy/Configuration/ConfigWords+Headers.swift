@@ -104,4 +104,4 @@ private func extensionRows() -> SectionRows<Unbuilt> {
 }
 
 /// Owner of sections whose feature is still to come: there is nothing to keep.
-struct Unbuilt {}
+struct Unbuilt { var scope = ScopeSettings() }

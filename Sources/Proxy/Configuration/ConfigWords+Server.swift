@@ -33,8 +33,8 @@ private typealias Rows = [Setting<ServerDraft>]
 func serverRows() -> SectionRows<ServerDraft> {
     SectionRows(
         blank: ServerDraft(),
-        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows(\.settings.balancing) + socketRows()
-            + [trustedPeersRow(\.settings.trustedPeers)] + editRows(\.settings.scope),
+        settings: listenerRows() + proxyProtocolRows(\.settings.proxyProtocol) + timerRows() + limitRows() + relayRows()
+            + balancingRows(\.settings.balancing) + socketRows() + [trustedPeersRow(\.settings.trustedPeers)] + editRows(\.settings.scope),
         sections: serverSections(),
         finish: finishServer)
 }
@@ -270,6 +270,6 @@ private func serverSections() -> [NestedRows<ServerDraft>] {
             blank: { server, section in BackendDraft(section, noDelay: server.noDelayBackend ?? true) },
             store: { server, backend, _ in server.backends.append(backend) },
             all: { $0.backends.map { ($0.settings.name, $0) } }),
-        tlsSection(), virtualHostSection(), rewriteSection(), rateLimitSection(),
-    ] + headerSections(\.settings.scope)
+        tlsSection(), virtualHostSection(), rewriteSection(),
+    ] + admissionSections(\.settings.scope) + headerSections(\.settings.scope)
 }

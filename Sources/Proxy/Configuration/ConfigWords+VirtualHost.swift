@@ -57,8 +57,8 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
                 show: { $0.names.count < 2 ? nil : "{ \($0.names.dropFirst().map { quotedText($0.text) }.joined(separator: ", ")) }" }),
             .flag("default", .weir, \.settings.isDefault, "Takes the requests whose name no virtual host has.").with { $0.inBothDialects = true },
         ] + editRows(\.settings.scope, .rproxy2),
-        sections: headerSections(\.settings.scope) + [
-            tlsSection(), siteLogging(\.settings.scope, .rproxy2), siteHeaders(\.settings.scope), rateLimitSection(),
+        sections: headerSections(\.settings.scope) + admissionSections(\.settings.scope) + [
+            tlsSection(), siteLogging(\.settings.scope, .rproxy2), siteHeaders(\.settings.scope),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
                 "Which paths go to which backends; the first rule that takes a path counts.",
@@ -108,8 +108,8 @@ private func ruleRows() -> SectionRows<RuleDraft> {
                     unless: { $0 == .flag(false) }),
                 .coming("redirect-filter", .rproxy2, .list, redirects, default: "not set", "Where 377 may lead, with * for anything."),
             ] + editRows(\.settings.scope),
-        sections: headerSections(\.settings.scope) + [
-            siteLogging(\.settings.scope, .weir), siteHeaders(\.settings.scope), rateLimitSection(),
+        sections: headerSections(\.settings.scope) + admissionSections(\.settings.scope) + [
+            siteLogging(\.settings.scope, .weir), siteHeaders(\.settings.scope),
             rewriteSection(\.settings.rewrite), reverseSection(\.settings.reverses),
         ],
         finish: finishRule)

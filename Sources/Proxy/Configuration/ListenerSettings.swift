@@ -23,6 +23,7 @@ struct ServerSettings: Sendable {
     var accessLog = LogSettings()
     var errorLog = LogSettings()
     var backends: [BackendSettings] = []
+    var proxyProtocol = ProxyProtocolSettings()
     /// What its virtual hosts and rules inherit, beside `forwarded` and the logs above.
     var scope = ScopeSettings()
     /// Empty = every request goes to all backends.

@@ -12,4 +12,8 @@ struct ScopeSettings: Sendable {
     var responseEdits: HeaderEditSettings?
     /// Fields of answers that clients do not get; nil = those of the next level up.
     var strippedFields: [String]?
+    /// Each of the three levels has limits of its own, and all of them hold.
+    var limits = LimitSettings()
+    /// Who may come in must be let in by every level.
+    var access = AccessSettings()
 }

@@ -16,6 +16,7 @@ func finishServer(_ draft: inout ServerDraft, _ section: ReadSection) {
     finishBackends(&draft, section)
     finishVirtualHosts(&draft, section)
     checkBalancing(draft.settings.balancing, section)
+    finishProxyProtocol(draft.settings.proxyProtocol, section)
     let limits = draft.settings.limits
     if limits.requestLineBytesMax > limits.headBytesMax {
         let blamed = section.has("request-line-max") ? "request-line-max" : "request-head-max"
