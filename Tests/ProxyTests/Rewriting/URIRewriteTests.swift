@@ -5,12 +5,12 @@ import Testing
 @Suite("Rewriting of targets")
 struct URIRewriteTests {
     private let arena = PlanArena()
-    private let scratch = PatternScratch(stepsMax: 10_000)
 
     private func rewrite(_ settings: RewriteSettings, _ path: String, query: String? = nil) throws -> (text: String, outcome: URIRewrite.Outcome) {
         let rewrite = try #require(try URIRewrite(settings, in: arena))
         let bytes = Array(path.utf8)
         var groups = MatchGroups.none
+        let scratch = PatternScratch(stepsMax: 10_000)
         if let pattern = rewrite.pattern {
             groups = try #require(bytes.withUnsafeBytes { MatchGroups.of(pattern, in: $0, scratch) })
         }
@@ -100,7 +100,7 @@ struct URIRewriteTests {
 
     @Test("a search that gives up is told apart from one that finds nothing")
     func gaveUp() throws {
-        let pattern = try Pattern("^(a+)+$", in: arena)
+        let pattern = try Proxy.Pattern("^(a+)+$", in: arena)
         let few = PatternScratch(stepsMax: 10)
         let subject = Array((String(repeating: "a", count: 40) + "!").utf8)
         #expect(subject.withUnsafeBytes { MatchGroups.of(pattern, in: $0, few) } == nil)
