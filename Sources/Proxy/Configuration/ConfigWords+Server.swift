@@ -34,7 +34,8 @@ func serverRows() -> SectionRows<ServerDraft> {
     SectionRows(
         blank: ServerDraft(),
         settings: listenerRows() + proxyProtocolRows(\.settings.proxyProtocol) + timerRows() + limitRows() + relayRows()
-            + balancingRows(\.settings.balancing) + socketRows() + [trustedPeersRow(\.settings.trustedPeers)] + editRows(\.settings.scope),
+            + balancingRows(\.settings.balancing) + socketRows() + healthRows() + answerRows(\.settings.scope)
+            + [trustedPeersRow(\.settings.trustedPeers)] + editRows(\.settings.scope),
         sections: serverSections(),
         finish: finishServer)
 }
@@ -271,5 +272,5 @@ private func serverSections() -> [NestedRows<ServerDraft>] {
             store: { server, backend, _ in server.backends.append(backend) },
             all: { $0.backends.map { ($0.settings.name, $0) } }),
         tlsSection(), virtualHostSection(), rewriteSection(),
-    ] + admissionSections(\.settings.scope) + headerSections(\.settings.scope)
+    ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope)
 }

@@ -56,18 +56,21 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
                 },
                 show: { $0.names.count < 2 ? nil : "{ \($0.names.dropFirst().map { quotedText($0.text) }.joined(separator: ", ")) }" }),
             .flag("default", .weir, \.settings.isDefault, "Takes the requests whose name no virtual host has.").with { $0.inBothDialects = true },
-        ] + editRows(\.settings.scope, .rproxy2),
-        sections: headerSections(\.settings.scope) + admissionSections(\.settings.scope) + [
+        ] + answerRows(\.settings.scope) + editRows(\.settings.scope, .rproxy2),
+        sections: [
             tlsSection(), siteLogging(\.settings.scope, .rproxy2), siteHeaders(\.settings.scope),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
                 "Which paths go to which backends; the first rule that takes a path counts.",
                 blank: { _, section in RuleDraft(section) }, store: { host, rule, _ in host.rules.append(rule) },
                 all: { $0.rules.map { ($0.settings.name, $0) } }),
-        ],
+        ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope),
         finish: { host, section in
+            finishAnswers(host.settings.scope, section)
             host.settings.aliases = host.names.dropFirst().map(\.text)
-            if host.rules.isEmpty { section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404") }
+            if host.rules.isEmpty && !host.settings.scope.answers.answersAll {
+                section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404")
+            }
         })
 }
 
@@ -81,7 +84,6 @@ private func ruleRows() -> SectionRows<RuleDraft> {
             assign: { $0[keyPath: path] = $1.number }, show: { $0[keyPath: path].map(durationLiteral) }
         ).with { $0.defaultText = "the server's" }
     }
-    let redirects = "internal redirection"
     return SectionRows(
         blank: RuleDraft(),
         settings: [
@@ -100,19 +102,17 @@ private func ruleRows() -> SectionRows<RuleDraft> {
             + balancingRows(\.balancing) { !$0.balancingWords.isEmpty }.map { row in row.with { $0.defaultText = "the server's" } } + [
                 timer("upstream-read-timeout", \.settings.bodyGapMilliseconds, "Longest pause of a client in the body of a request."),
                 timer("upstream-write-timeout", \.settings.writeProgressMilliseconds, "Longest time a client may take nothing of an answer."),
-                .coming(
-                    "passthrough", .rproxy2, .flag, "passing bytes through", default: "false", "After the head, bytes pass both ways unread.",
-                    unless: { $0 == .flag(false) }),
-                .coming(
-                    "allow-redirect", .rproxy2, .flag, redirects, default: "false", "Follows status 377 with X-Internal-Redirect.",
-                    unless: { $0 == .flag(false) }),
-                .coming("redirect-filter", .rproxy2, .list, redirects, default: "not set", "Where 377 may lead, with * for anything."),
-            ] + editRows(\.settings.scope),
-        sections: headerSections(\.settings.scope) + admissionSections(\.settings.scope) + [
+                passthroughRow(\.settings.isPassthrough),
+            ] + delegationRows(\.settings.delegation) + answerRows(\.settings.scope) + editRows(\.settings.scope),
+        sections: [
             siteLogging(\.settings.scope, .weir), siteHeaders(\.settings.scope),
             rewriteSection(\.settings.rewrite), reverseSection(\.settings.reverses),
-        ],
-        finish: finishRule)
+        ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope),
+        finish: { rule, section in
+            finishRule(&rule, section)
+            finishAnswers(rule.settings.scope, section)
+            finishDelegation(rule.settings.delegation, isPassthrough: rule.settings.isPassthrough, section)
+        })
 }
 
 /// RProxy 1's `rewrite`: a pattern that takes requests, and what takes the place of their path.

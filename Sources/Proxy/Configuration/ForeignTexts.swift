@@ -12,4 +12,6 @@ struct ForeignTexts {
     var value: (String) -> String? = { _ in nil }
     /// A URI with these tokens.
     var target: (String) -> String? = { _ in nil }
+    /// A range of addresses.
+    var network: (String) -> String? = { _ in nil }
 }

@@ -18,6 +18,9 @@ struct ServerSettings: Sendable {
     /// Whose fields about their own clients count.
     var trustedPeers: [AddressBlock] = []
     var allowTrace = false
+    /// Answered by us before host and rule are known; nil = none.
+    var healthPath: String?
+    var logsHealth = true
     var balancing = BalancingSettings()
     var tcp = SocketSettings()
     var accessLog = LogSettings()

@@ -39,4 +39,7 @@ struct RuleSettings: Sendable {
     var rewrite: RewriteSettings?
     /// What is mapped back beside the prefix of `rewrite`.
     var reverses: [ReverseSettings] = []
+    /// After the head, bytes pass unread.
+    var isPassthrough = false
+    var delegation = DelegationSettings()
 }

@@ -56,7 +56,9 @@ extension RuleSettings.Matcher {
 func finishVirtualHosts(_ draft: inout ServerDraft, _ section: ReadSection) {
     for host in draft.virtualHosts.indices {
         for rule in draft.virtualHosts[host].rules.indices {
-            finishBackends(of: &draft.virtualHosts[host].rules[rule], draft.settings, section.reader)
+            let isAnswered = [draft.virtualHosts[host].rules[rule].settings.scope, draft.virtualHosts[host].settings.scope, draft.settings.scope]
+                .contains { $0.answers.answersAll }
+            finishBackends(of: &draft.virtualHosts[host].rules[rule], draft.settings, isAnswered: isAnswered, section.reader)
         }
         draft.virtualHosts[host].settings.rules = draft.virtualHosts[host].rules.map(\.settings)
         warnOfUnreachable(draft.virtualHosts[host].settings.rules, section.reader)
@@ -87,9 +89,15 @@ private func siteOfRewrites(_ draft: ServerDraft, _ reader: ConfigReader) -> Vir
 }
 
 /// Resolves the names of a rule's backends, and fills in how one of them is chosen.
-private func finishBackends(of rule: inout RuleDraft, _ server: ServerSettings, _ reader: ConfigReader) {
-    if rule.backends == nil {
-        reader.diagnostics.error(rule.settings.location, "rule '\(rule.settings.name)' has no 'downstreams': nowhere to send what it takes")
+///
+/// - Parameter isAnswered: a redirect or a fixed answer holds for it, so that it needs none.
+private func finishBackends(of rule: inout RuleDraft, _ server: ServerSettings, isAnswered: Bool, _ reader: ConfigReader) {
+    if rule.backends != nil, rule.settings.scope.answers.answersAll {
+        reader.diagnostics.warning(
+            rule.settings.location, "rule '\(rule.settings.name)' answers what it takes itself; its 'downstreams' get none of it")
+    }
+    if rule.backends == nil && !isAnswered {
+        reader.diagnostics.error(rule.settings.location, "rule '\(rule.settings.name)' has no 'downstreams', 'redirect' or 'respond': nothing answers what it takes")
     }
     for word in rule.backends ?? [] {
         let wanted = word.text.lowercased()

@@ -3,12 +3,16 @@ enum FailureReason: UInt8 {
     case none
     // The client's side.
     case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
-    case bodyTooLarge, methodRefused
+    case bodyTooLarge, methodRefused, pathRefused, targetTooLong
+    // The configuration's.
+    case noVirtualHost, noRule
     // Ours.
-    case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend
+    case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend, maintenance
+    // Where a backend sent the request on.
+    case redirectInvalid, redirectRefused, redirectLoop, bodyNotKept, nameUnknown
     // The backend's side.
     case connectFailed, connectTimeout, backendReadTimeout, backendWriteTimeout, backendClosed, backendReset
-    case badAnswer, answerTooShort, answerTooLong
+    case badAnswer, answerTooShort
 
     /// Whether the backend is to blame.
     var isBackends: Bool { rawValue >= FailureReason.connectFailed.rawValue }
@@ -25,11 +29,21 @@ enum FailureReason: UInt8 {
         case .clientTooSlow: "client-too-slow"
         case .bodyTooLarge: "body-too-large"
         case .methodRefused: "method-refused"
+        case .pathRefused: "path-refused"
+        case .targetTooLong: "target-too-long"
+        case .noVirtualHost: "no-virtual-host"
+        case .noRule: "no-rule"
         case .pendingTimeout: "pending-timeout"
         case .pendingFull: "pending-full"
         case .outOfMemory: "out-of-memory"
         case .stopping: "stopping"
         case .noBackend: "no-backend"
+        case .maintenance: "maintenance"
+        case .redirectInvalid: "redirect-invalid"
+        case .redirectRefused: "redirect-refused"
+        case .redirectLoop: "redirect-loop"
+        case .bodyNotKept: "body-not-kept"
+        case .nameUnknown: "name-unknown"
         case .connectFailed: "connect-failed"
         case .connectTimeout: "connect-timeout"
         case .backendReadTimeout: "backend-read-timeout"
@@ -38,7 +52,6 @@ enum FailureReason: UInt8 {
         case .backendReset: "backend-reset"
         case .badAnswer: "bad-answer"
         case .answerTooShort: "answer-too-short"
-        case .answerTooLong: "answer-too-long"
         }
     }
 }

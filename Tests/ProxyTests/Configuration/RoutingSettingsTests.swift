@@ -61,7 +61,7 @@ struct RoutingSettingsTests {
         "what is wrong with a rule is said with its name",
         arguments: [
             ("downstreams = a", "4:1: error: rule 'r' has no matcher: it needs uri-match, uri-gmatch or uri-rmatch; uri-gmatch = \"*\" takes every request"),
-            ("uri-match = /a", "4:1: error: rule 'r' has no 'downstreams': nowhere to send what it takes"),
+            ("uri-match = /a", "4:1: error: rule 'r' has no 'downstreams', 'redirect' or 'respond': nothing answers what it takes"),
             ("uri-match = /a downstreams = { a, bb }", "4:43: error: 'downstreams' names 'bb', but this 'server' has no such downstream; did you mean 'B'?"),
             ("uri-match = /a downstreams = { a, unknown }", "4:43: error: 'downstreams' names 'unknown', but this 'server' has no such downstream"),
             ("uri-match = /a downstreams = {}", "4:25: error: 'downstreams' names no downstream"),
