@@ -35,9 +35,7 @@ struct FieldNameSet: BitwiseCopyable, @unchecked Sendable {
             let isPrefix = name.hasSuffix("*")
             let folded = foldedFieldName(isPrefix ? String(name.dropLast()) : name)
             guard !folded.isEmpty, told.insert(isPrefix ? folded + "*" : folded).inserted else { continue }
-            for candidate in HeaderName.allCases where candidate != .other {
-                let text = "\(candidate.text)".lowercased()
-                guard isPrefix ? text.hasPrefix(folded) : text == folded else { continue }
+            for (candidate, text) in foldedTable where isPrefix ? text.hasPrefix(folded) : text == folded {
                 if candidate.rawValue < 64 {
                     known.low |= 1 << UInt64(candidate.rawValue)
                 } else {
@@ -82,6 +80,9 @@ struct FieldNameSet: BitwiseCopyable, @unchecked Sendable {
         return contains(field, bytes.span)
     }
 }
+
+/// The names of the table as they are compared; for compiling.
+private let foldedTable = HeaderName.allCases.filter { $0 != .other }.map { (name: $0, text: "\($0.text)".lowercased()) }
 
 /// A name as it is compared: small letters, `_` as `-`.
 func foldedFieldName(_ name: String) -> String { String(decoding: name.utf8.map(foldedNameByte), as: UTF8.self) }

@@ -12,6 +12,9 @@ struct ForwardingHeaders: BitwiseCopyable, @unchecked Sendable {
 
     static let none = ForwardingHeaders()
 
+    /// Anything is written at all.
+    var saysAnything: Bool { forwardedFor != .off || forwarded != .off || proto || host || port || requestID != nil }
+
     /// Most bytes that the fields take, beside what a trusted peer said and what the client asked for.
     static let bytesMax = 512
 
@@ -33,7 +36,7 @@ struct ForwardingHeaders: BitwiseCopyable, @unchecked Sendable {
     /// What a client's own connection says, as far as it is told.
     struct Facts {
         /// The client, or the peer that speaks for it.
-        let client: ClientText
+        let client: UnsafePointer<SocketAddress>
         /// Its fields about its own clients count.
         let isTrusted: Bool
         let isSecure: Bool
@@ -50,25 +53,7 @@ struct ForwardingHeaders: BitwiseCopyable, @unchecked Sendable {
     ///
     /// - Parameter fields: the table of the request, in which a trusted peer's fields are found by name.
     func append(_ facts: Facts, _ bytes: Span<UInt8>, _ fields: Span<FieldRange>, to writer: inout HeadWriter) {
-        switch forwardedFor {
-        case .off: break
-        case .rproxy:
-            writer.append("X-Forwarded-For: ")
-            facts.client.appendWithPort(to: &writer)
-            writer.append("\r\n")
-        case .replace, .append:
-            writer.append("X-Forwarded-For: ")
-            if forwardedFor == .append && facts.isTrusted { appendEarlier(.xForwardedFor, bytes, fields, to: &writer) }
-            facts.client.append(to: &writer)
-            writer.append("\r\n")
-        }
-        if forwarded != .off {
-            writer.append("Forwarded: ")
-            if forwarded == .append && facts.isTrusted { appendEarlier(.forwarded, bytes, fields, to: &writer) }
-            facts.client.appendForwarded(to: &writer)
-            if let host = facts.host.buffer, host.count > 0 { writer.appendForwardedHost(host.span) }
-            writer.append(facts.isSecure ? ";proto=https\r\n" : ";proto=http\r\n")
-        }
+        if forwardedFor != .off || forwarded != .off { appendClient(facts, bytes, fields, to: &writer) }
         if proto && !passes(.xForwardedProto, facts, fields) {
             writer.append(facts.isSecure ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n")
         }
@@ -83,6 +68,29 @@ struct ForwardingHeaders: BitwiseCopyable, @unchecked Sendable {
             writer.append("\r\n")
         }
         appendRequestID(facts.peerRequestID, facts.requestID, to: &writer)
+    }
+
+    private func appendClient(_ facts: Facts, _ bytes: Span<UInt8>, _ fields: Span<FieldRange>, to writer: inout HeadWriter) {
+        let client = ClientText(facts.client)
+        switch forwardedFor {
+        case .off: break
+        case .rproxy:
+            writer.append("X-Forwarded-For: ")
+            client.appendWithPort(to: &writer)
+            writer.append("\r\n")
+        case .replace, .append:
+            writer.append("X-Forwarded-For: ")
+            if forwardedFor == .append && facts.isTrusted { appendEarlier(.xForwardedFor, bytes, fields, to: &writer) }
+            client.append(to: &writer)
+            writer.append("\r\n")
+        }
+        if forwarded != .off {
+            writer.append("Forwarded: ")
+            if forwarded == .append && facts.isTrusted { appendEarlier(.forwarded, bytes, fields, to: &writer) }
+            client.appendForwarded(to: &writer)
+            if let host = facts.host.buffer, host.count > 0 { writer.appendForwardedHost(host.span) }
+            writer.append(facts.isSecure ? ";proto=https\r\n" : ";proto=http\r\n")
+        }
     }
 
     /// Writes the line with the identifier, where there is one.

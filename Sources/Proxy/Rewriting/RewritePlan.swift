@@ -62,6 +62,22 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
     }
 }
 
+/// The plans of rules that have no rewriting of their own, one for all that inherit the same; while a plan is compiled.
+final class SharedRewritePlans {
+    private var known: [(scope: ScopeSettings, plan: UnsafePointer<RewritePlan>)] = []
+
+    func plan(_ scope: ScopeSettings, in arena: PlanArena) throws(Pattern.Complaint) -> UnsafePointer<RewritePlan> {
+        let twin = known.first {
+            $0.scope.forwarded == scope.forwarded && $0.scope.requestEdits == scope.requestEdits
+                && $0.scope.responseEdits == scope.responseEdits && $0.scope.strippedFields == scope.strippedFields
+        }
+        if let twin { return twin.plan }
+        let plan = arena.place(try RewritePlan(rewrite: nil, reverses: [], scope: scope, backends: [], in: arena))
+        known.append((scope, plan))
+        return plan
+    }
+}
+
 extension URIRewrite {
     /// nil when the target stays as it is.
     init?(_ settings: RewriteSettings, in arena: PlanArena) throws(Pattern.Complaint) {

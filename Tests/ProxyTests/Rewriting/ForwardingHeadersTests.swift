@@ -22,7 +22,7 @@ struct ForwardingHeadersTests {
             withBytes(peerRequestID) { peers in
                 headText { writer in
                     let facts = ForwardingHeaders.Facts(
-                        client: ClientText(&address), isTrusted: isTrusted, isSecure: false, localPort: 8080, host: host, peerRequestID: peers, requestID: 0x1f)
+                        client: &address, isTrusted: isTrusted, isSecure: false, localPort: 8080, host: host, peerRequestID: peers, requestID: 0x1f)
                     headers.append(facts, bytes.span, Array(table[..<head.fieldCount]).span, to: &writer)
                 }
             }
