@@ -20,10 +20,12 @@ struct ForwardingHeadersTests {
         var address = address ?? SocketAddress()
         let text = withBytes(host) { host in
             withBytes(peerRequestID) { peers in
-                headText { writer in
-                    let facts = ForwardingHeaders.Facts(
-                        client: &address, isTrusted: isTrusted, isSecure: false, localPort: 8080, host: host, peerRequestID: peers, requestID: 0x1f)
-                    headers.append(facts, bytes.span, Array(table[..<head.fieldCount]).span, to: &writer)
+                withUnsafePointer(to: &address) { address in
+                    headText { writer in
+                        let facts = ForwardingHeaders.Facts(
+                            client: address, isTrusted: isTrusted, isSecure: false, localPort: 8080, host: host, peerRequestID: peers, requestID: 0x1f)
+                        headers.append(facts, bytes.span, Array(table[..<head.fieldCount]).span, to: &writer)
+                    }
                 }
             }
         }
