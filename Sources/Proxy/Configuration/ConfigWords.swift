@@ -49,6 +49,10 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),
             .count(
+                "client-table-size", .weir, \.settings.clientTableEntries, 1_024...(1 << 28),
+                "Entries of the table for limits by client address, 16 bytes each, rounded up to a power of two; the oldest goes when it is full."
+            ),
+            .count(
                 "debug-trap-at-request", .weir, \.settings.debugTrapAtRequest, 0...Int(Int32.max),
                 "Debugging: a worker traps at its n-th request, to see the restart; 0 never."),
         ] + processRows(),

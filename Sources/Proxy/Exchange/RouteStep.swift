@@ -39,7 +39,7 @@ extension Worker where Ring: ~Copyable {
 
     /// The request's path in its normal form, good until the next request is routed; nil where it has none. `*` for
     /// OPTIONS of the server as a whole.
-    private mutating func normalPath(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeRawBufferPointer? {
+    mutating func normalPath(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeRawBufferPointer? {
         let head = exchange.pointee.head
         if head.form == .asterisk { return UnsafeRawBufferPointer(slice(exchange, head.targetStart, head.targetLength)) }
         // `http://host` means its root, but with OPTIONS the server as a whole (RFC 9112 §3.2.4).
