@@ -121,9 +121,6 @@ struct FixtureFilesTests {
                 "ssl enabled protocols-on protocols-off cert key ca capath ciphers verify-peer enforce-peer-cert verify-depth context-timeout cache-enabled cache-timeout cache-size crl file dir reload",
             "passing on client certificates":
                 "x-ssl-subject x-ssl-issuer x-ssl-notbefore x-ssl-notafter x-ssl-serial x-ssl-sha1 x-ssl-cipher x-ssl-certificate x509-extension name oid",
-            "choosing by virtual host": "vhost aliases logging request enabled output level format error general headers x-forwarded-for",
-            "choosing by rule":
-                "rule uri-match downstreams lb-method upstream-read-timeout upstream-write-timeout headers x-forwarded-for uri-gmatch uri-rmatch",
             "removing fields of answers": "strip-headers",
             "rate limiting": "rate-limit read write",
             "running as a daemon": "daemonize",
@@ -131,9 +128,7 @@ struct FixtureFilesTests {
             "dropping rights": "user group",
         ],
         "weir-coming": [
-            "passing on client certificates": "x-ssl-sha1",
-            "choosing by virtual host": "vhost headers forwarded-for x-forwarded-proto x-forwarded-host",
-            "choosing by rule": "rule uri-gmatch headers forwarded-for x-forwarded-proto x-forwarded-host",
+            "passing on client certificates": "x-ssl-sha1"
         ],
     ]
 

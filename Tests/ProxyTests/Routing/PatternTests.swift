@@ -4,10 +4,10 @@ import Testing
 
 @Suite("Patterns (PCRE2)")
 struct PatternTests {
-    private func search(_ pattern: String, _ subject: String, steps: Int = 100_000) throws -> (outcome: Pattern.Outcome, groups: [Range<Int>?]) {
+    private func search(_ pattern: String, _ subject: String, steps: Int = 100_000) throws -> (outcome: Proxy.Pattern.Outcome, groups: [Range<Int>?]) {
         let arena = PlanArena()
         let scratch = PatternScratch(stepsMax: steps)
-        let compiled = try Pattern(pattern, in: arena)
+        let compiled = try Proxy.Pattern(pattern, in: arena)
         let outcome = Array(subject.utf8).withUnsafeBytes { compiled.search($0, scratch) }
         let groups = outcome == .found ? (0...Int(compiled.groupCount)).map { compiled.group($0, scratch) } : []
         return withExtendedLifetime(arena) { (outcome, groups) }
@@ -26,7 +26,7 @@ struct PatternTests {
     func noGroup() throws {
         let arena = PlanArena()
         let scratch = PatternScratch(stepsMax: 1_000)
-        let pattern = try Pattern("a", in: arena)
+        let pattern = try Proxy.Pattern("a", in: arena)
         #expect(Array("a".utf8).withUnsafeBytes { pattern.search($0, scratch) } == .found)
         #expect(pattern.group(0, scratch) == 0..<1)
         #expect(pattern.group(1, scratch) == nil && pattern.group(-1, scratch) == nil && pattern.group(1_000, scratch) == nil)
@@ -35,9 +35,9 @@ struct PatternTests {
     @Test("a pattern that explodes gives up, soon")
     func explosion() throws {
         let subject = "/" + String(repeating: "a", count: 200) + "!"
-        let taken = ContinuousClock().measure {
-            #expect(throws: Never.self) { #expect(try search("^/(a+)+$", subject).outcome == .gaveUp) }
-            #expect(throws: Never.self) { #expect(try search("(?:(?:a|aa)+)+$", subject).outcome == .gaveUp) }
+        let taken = try ContinuousClock().measure {
+            #expect(try search("^/(a+)+$", subject).outcome == .gaveUp)
+            #expect(try search("(?:(?:a|aa)+)+$", subject).outcome == .gaveUp)
         }
         #expect(taken < .seconds(2), "\(taken)")
     }
@@ -57,7 +57,7 @@ struct PatternTests {
             (String(repeating: "(a)", count: 100), "has more than 99 groups in parentheses"),
         ])
     func complaint(_ pattern: String, _ sentence: String) {
-        #expect(Pattern.complaint(about: pattern)?.sentence == sentence)
+        #expect(Proxy.Pattern.complaint(about: pattern)?.sentence == sentence)
     }
 
     @Test("what POSIX and RProxy's files use is understood", arguments: [("^/[[:alpha:]]+[[:digit:]]{2}$", "/ab12"), ("^(/dir/).*", "/dir/x"), ("\\.(gif|png)$", "/a.png")])
@@ -99,7 +99,7 @@ struct PatternPrefixTests {
         var compiled = 0
         for _ in 0..<40_000 {
             let text = "^" + (0..<random.next(below: 9)).map { _ in parts[Int(random.next(below: UInt64(parts.count)))] }.joined()
-            guard Pattern.complaint(about: text) == nil, let pattern = try? Pattern(text, in: arena) else { continue }
+            guard Proxy.Pattern.complaint(about: text) == nil, let pattern = try? Proxy.Pattern(text, in: arena) else { continue }
             compiled += 1
             let prefix = literalPrefix(ofPattern: text)
             if prefix.isEmpty { continue }

@@ -82,9 +82,10 @@ struct RuleTableTests {
     func manyExplosions() throws {
         let hostile = "/" + String(repeating: "a", count: 200) + "!"
         let matchers = (0..<1_000).map { Matcher.pattern("^/(a+)+\($0)$") } + [.glob("/a*")]
-        let taken = try ContinuousClock().measure {
-            #expect(try rule(hostile, matchers) == 1_000)
-        }
+        let clock = ContinuousClock()
+        let start = clock.now
+        #expect(try rule(hostile, matchers) == 1_000)
+        let taken = clock.now - start
         #expect(taken < .seconds(5), "\(taken)")
     }
 
