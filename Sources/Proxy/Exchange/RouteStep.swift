@@ -44,8 +44,10 @@ extension Worker where Ring: ~Copyable {
         if head.form == .asterisk { return UnsafeRawBufferPointer(slice(exchange, head.targetStart, head.targetLength)) }
         // `http://host` means its root (RFC 9110 §4.2.3).
         guard head.pathLength > 0 else { return UnsafeRawBufferPointer(start: StaticString("/").utf8Start, count: 1) }
+        let path = slice(exchange, head.pathStart, head.pathLength)
+        let bytes = path.span
+        if isNormalPath(bytes) { return UnsafeRawBufferPointer(path) }
         var room = pathRoom.mutableSpan
-        let bytes = slice(exchange, head.pathStart, head.pathLength).span
         switch normalizePath(bytes, start: 0, length: head.pathLength, into: &room) {
         case .complete(let length): return UnsafeRawBufferPointer(start: pathRoom.baseAddress, count: length)
         case .failed: return nil

@@ -28,7 +28,8 @@ struct PlanCompiler {
             rateGraceNanoseconds: nanoseconds(settings.timers.rateGraceMilliseconds),
             highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
             notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
-            allowsTrace: settings.allowTrace, healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth, connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
+            allowsTrace: settings.allowTrace, healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
+            connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
             pendingMax: settings.pending.countMax == 0 ? .max : Int32(clamping: settings.pending.countMax),
             pendingNanoseconds: nanoseconds(settings.pending.timeoutMilliseconds),
             backends: arena.array(
@@ -84,7 +85,7 @@ struct PlanCompiler {
         func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
             rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
         }
-        let name = [host?.name, rule?.name].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "/")
+        let name = rule?.name ?? ""
         let places = logs.places(
             access: inherited(\.accessLog) ?? server.accessLog, error: inherited(\.errorLog) ?? server.errorLog)
         let balancing = rule?.balancing ?? server.balancing

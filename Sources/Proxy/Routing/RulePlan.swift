@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// Every member has a neutral value, which is what `lasting` and a server's fallback have.
 struct RulePlan: BitwiseCopyable {
-    /// As in the configuration, `HOST/RULE` or whichever of them has a name; kept for the life of the process.
+    /// Its title in the configuration, which is what `{RULE}` says; kept for the life of the process.
     var name = LastingBytes.empty
     /// Among the groups of its server; -1 = needs no backend.
     var group: Int32 = -1
