@@ -16,7 +16,8 @@ struct RuleTests {
             rule("anywhere", [.pattern("secret")], to: 3), rule("late", [.glob("/images/*")], to: 0))
         try withSites(backends: 4, rules) { proxy, _ in
             let targets = ["/a", "/images/1/2.png", "/42/y", "/images/secret.png", "/b/secret/c", "/images/x.gif", "/a/", "/A", "/42/z", "/"]
-            #expect(try asked(proxy, targets) == ["0", "1", "2", "1", "3", "0", "404", "404", "404", "404"])
+            let answers = try asked(proxy, targets)
+            #expect(answers == ["0", "1", "2", "1", "3", "0", "404", "404", "404", "404"])
         }
     }
 
@@ -35,8 +36,8 @@ struct RuleTests {
         arguments: ["/admin/x", "/%61dmin/x", "/%61%64%6D%69%6e/x", "/./admin/x", "/public/../admin/x", "/public/%2e%2E/admin/x", "/admin/./y/../x", "/a/b/../../admin/x"])
     func noWayAround(target: String) throws {
         try withSites(backends: 2, site(rule("admin", [.glob("/admin/*")], to: 0), rule("rest", [.everything], to: 1))) { proxy, _ in
-            #expect(try asked(proxy, [target]) == ["0"])
-            #expect(try asked(proxy, ["/public/x"]) == ["1"])
+            let answers = try asked(proxy, [target, "/public/x"])
+            #expect(answers == ["0", "1"])
         }
     }
 
@@ -48,7 +49,8 @@ struct RuleTests {
             backends: 2, accessLog: "{STATUS} {REASON}",
             site(rule("admin", [.glob("/admin/*")], to: 0), rule("rest", [.everything], to: 1))
         ) { proxy, backends in
-            #expect(try asked(proxy, [target]) == ["400"])
+            let answers = try asked(proxy, [target])
+            #expect(answers == ["400"])
             #expect(backends.allSatisfy { $0.requestCount == 0 })
             #expect(try proxy.accessLog(lines: 1)[0].hasPrefix("400 "))
         }
@@ -65,7 +67,8 @@ struct RuleTests {
     @Test("what is matched in normal form is sent as it came")
     func asItCame() throws {
         try withSites(backends: 1, site(rule("a", [.glob("/a/*")], to: 0))) { proxy, _ in
-            #expect(try proxy.connect().get("/x/../%61/b?c").fields.only("X-Target") == "/x/../%61/b?c")
+            let answer = try proxy.connect().get("/x/../%61/b?c").fields.only("X-Target")
+            #expect(answer == "/x/../%61/b?c")
         }
     }
 
@@ -204,11 +207,11 @@ struct RuleTests {
             .bytes(HandlerBackend.response(fields: "X-Seen: \(request.fields.only("X-Forwarded-For") ?? "none")\r\n", body: []))
         }
         let sections =
-            [headers("append")]
+            [forwarding("append")]
             + [
                 virtualHost(
-                    "site.test", sections: [headers("replace")],
-                    rules: [rule("own", [.path("/own")], sections: [headers("off")], to: 0), rule("rest", [.everything], to: 0)]),
+                    "site.test", sections: [forwarding("replace")],
+                    rules: [rule("own", [.path("/own")], sections: [forwarding("off")], to: 0), rule("rest", [.everything], to: 0)]),
                 virtualHost("*", rules: [rule("rest", [.everything], to: 0)]),
             ]
         try withProxy(to: backend, sections: sections) { proxy in
@@ -239,4 +242,4 @@ struct RuleTests {
     }
 }
 
-private func headers(_ form: String) -> String { "headers { forwarded-for = \(form) }" }
+private func forwarding(_ form: String) -> String { "headers { forwarded-for = \(form) }" }

@@ -25,7 +25,8 @@ struct VirtualHostTests {
                 "example.test", "www.example.test", "b.example.test", "x.a.example.test", "a.example.test", "www.other.test", "my.shop.test",
                 "[::1]", "nobody.test",
             ]
-            #expect(try asked(proxy, hosts) == ["2", "2", "1", "3", "1", "0", "0", "4", "404"])
+            let answers = try asked(proxy, hosts)
+            #expect(answers == ["2", "2", "1", "3", "1", "0", "0", "4", "404"])
         }
     }
 
@@ -33,21 +34,24 @@ struct VirtualHostTests {
     func folded() throws {
         try withSites(backends: 5, sites(names)) { proxy, _ in
             let hosts = ["EXAMPLE.Test", "example.test:8080", "example.test:1", "example.test.", "Example.TEST.:80", "[::1]:443", "B.Example.Test."]
-            #expect(try asked(proxy, hosts) == ["2", "2", "2", "2", "2", "4", "1"])
+            let answers = try asked(proxy, hosts)
+            #expect(answers == ["2", "2", "2", "2", "2", "4", "1"])
         }
     }
 
     @Test("the default takes nobody's names, in front of *")
     func defaultSite() throws {
         try withSites(backends: 3, sites([["*"], ["a.test"], ["b.test"]], settings: [.isDefault], of: 2)) { proxy, _ in
-            #expect(try asked(proxy, ["a.test", "b.test", "nobody.test", "127.0.0.1"]) == ["1", "2", "2", "2"])
+            let answers = try asked(proxy, ["a.test", "b.test", "nobody.test", "127.0.0.1"])
+            #expect(answers == ["1", "2", "2", "2"])
         }
     }
 
     @Test("* takes what is left")
     func star() throws {
         try withSites(backends: 2, sites([["*"], ["a.test"]])) { proxy, _ in
-            #expect(try asked(proxy, ["a.test", "nobody.test"]) == ["1", "0"])
+            let answers = try asked(proxy, ["a.test", "nobody.test"])
+            #expect(answers == ["1", "0"])
         }
     }
 
@@ -104,7 +108,8 @@ struct VirtualHostTests {
     @Test("a site without rules answers 404")
     func noRules() throws {
         try withSites(backends: 1, [virtualHost("a.test", rules: []), virtualHost("b.test", rules: [rule("all", [.everything], to: 0)])]) { proxy, _ in
-            #expect(try asked(proxy, ["a.test", "b.test"]) == ["404", "0"])
+            let answers = try asked(proxy, ["a.test", "b.test"])
+            #expect(answers == ["404", "0"])
         }
     }
 
