@@ -9,7 +9,7 @@ struct PlanCompiler {
     func compile(_ settings: ServerSettings, identity: Int32) throws(PlanFailure) -> ServerPlan {
         guard settings.backends.count <= Self.backendsMax else {
             throw PlanFailure(
-                sentence: "\(settings.location): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
+                sentence: "\(settings.location.file):\(settings.location.line): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
         }
         var groups = GroupCollector(settings, arena: arena)
         let hosts = try virtualHosts(settings, &groups)
@@ -49,7 +49,7 @@ struct PlanCompiler {
             let group = groups.group(Array(settings.backends.indices), settings.balancing)
             return [
                 VirtualHostPlan(
-                    name: .empty, rules: try ruleTable([RuleSettings()], settings.location),
+                    name: .empty, rules: try ruleTable([RuleSettings()], line: settings.location.line, of: settings.location.file),
                     plans: arena.array([rule(settings, nil, nil, group: group)]),
                     fallback: arena.place(rule(settings, nil, nil, group: -1)))
             ]
@@ -64,17 +64,17 @@ struct PlanCompiler {
             hosts.append(
                 VirtualHostPlan(
                     name: LastingBytes(interned: host.name),
-                    rules: try ruleTable(host.rules, host.location), plans: arena.array(plans),
+                    rules: try ruleTable(host.rules, line: host.location.line, of: host.location.file), plans: arena.array(plans),
                     fallback: arena.place(rule(settings, host, nil, group: -1))))
         }
         return hosts
     }
 
-    private func ruleTable(_ rules: [RuleSettings], _ location: SourceLocation) throws(PlanFailure) -> RuleTable {
+    private func ruleTable(_ rules: [RuleSettings], line: Int, of file: String) throws(PlanFailure) -> RuleTable {
         do throws(Pattern.Complaint) {
             return try RuleTable(rules, in: arena)
         } catch {
-            throw PlanFailure(sentence: "\(location): a pattern \(error.sentence)")
+            throw PlanFailure(sentence: "\(file):\(line): a pattern \(error.sentence)")
         }
     }
 
