@@ -76,7 +76,9 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
         finish: { host, section in
             finishAnswers(host.settings.scope, section)
             host.settings.aliases = host.names.dropFirst().map(\.text)
-            if host.rules.isEmpty && !host.settings.scope.answers.answersAll { section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404") }
+            if host.rules.isEmpty && !host.settings.scope.answers.answersAll {
+                section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404")
+            }
         })
 }
 

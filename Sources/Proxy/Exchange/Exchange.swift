@@ -40,6 +40,8 @@ struct Exchange: BitwiseCopyable {
         /// Passes the steps from `route` on for a second time, because the plan has changed: what counts requests has
         /// counted this one.
         static let rerouted = Flags(rawValue: 1_048_576)
+        /// After its head, bytes pass both ways unread.
+        static let passthrough = Flags(rawValue: 1 << 24)
     }
 
     /// How the answer's body ends toward the client.

@@ -19,6 +19,7 @@ extension Worker where Ring: ~Copyable {
             lost = exchange.pointee.next
             if exchange.pointee.failure == .none { exchange.pointee.failure = reason }
             let retries = mayRetry(exchange, connection, reason, isHead: isHead)
+            if awaitsPassedAnswer(exchange) { stopPassthrough(exchange) }
             release(connection, of: exchange)
             if exchange.pointee.flags.contains(.abandoned) {
                 releaseSlot(exchange)

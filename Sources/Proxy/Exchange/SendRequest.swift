@@ -19,7 +19,9 @@ extension Worker where Ring: ~Copyable {
         writer.append(bytes.extracting(head.methodStart..<(head.methodStart &+ head.methodLength)))
         writer.append(" ")
         appendTarget(head, bytes, to: &writer)
-        writer.append(" HTTP/1.1\r\n")
+        let isPassthrough = exchange.pointee.rule.pointee.isPassthrough
+        // What the backend answers passes unread, so it must answer in the client's version.
+        writer.append(isPassthrough && head.versionMinor == 0 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n")
         let table = UnsafeBufferPointer(start: fields(exchange), count: exchange.pointee.fieldCount).span
         if head.hostField < 0 {
             appendHost(head, bytes, label, to: &writer)
@@ -38,8 +40,12 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.sentAt = clock.now
         exchange.pointee.backendBytesSent &+= UInt64(writer.count)
         exchange.pointee.step = .receiveHead
-        if exchange.pointee.flags.contains(.requestWhole) { exchange.pointee.flags.insert(.requestSent) }
         markDirty(connection)
+        if isPassthrough {
+            startPassthrough(exchange, connection)
+            return exchanges.isTaken(exchange.pointee.slot) ? .park(.receiveHead) : .done
+        }
+        if exchange.pointee.flags.contains(.requestWhole) { exchange.pointee.flags.insert(.requestSent) }
         let client = clients[exchange.pointee.client]
         if client.pointee.state == .body {
             resumeWaitingForBody(client)
@@ -87,10 +93,14 @@ extension Worker where Ring: ~Copyable {
         _ exchange: UnsafeMutablePointer<Exchange>, _ head: RequestHead, _ bytes: Span<UInt8>,
         _ table: Span<FieldRange>, to writer: inout HeadWriter
     ) {
-        if head.wantsUpgrade && head.upgradeField >= 0 && exchange.pointee.flags.contains(.requestWhole) {
+        let isPassthrough = exchange.pointee.rule.pointee.isPassthrough
+        if head.wantsUpgrade && head.upgradeField >= 0 && (isPassthrough || exchange.pointee.flags.contains(.requestWhole)) {
             writer.append("Connection: Upgrade\r\nUpgrade: ")
             writer.append(bytes.extracting(table[head.upgradeField].valueRange))
             writer.append("\r\n")
+        } else if isPassthrough {
+            // A second request would pass unread, with fields that only we may write.
+            writer.append("Connection: close\r\n")
         } else if head.acceptsTrailers {
             writer.append("Connection: TE\r\nTE: trailers\r\n")
         }

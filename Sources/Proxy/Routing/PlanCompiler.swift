@@ -97,6 +97,7 @@ struct PlanCompiler {
             answers: AnswerPlan.compile(
                 [server.scope.answers, host?.scope.answers, rule?.scope.answers].compactMap { $0 },
                 namesBackends: rule?.backends.isEmpty == false, in: arena),
+            isPassthrough: rule?.isPassthrough ?? false,
             lasting: RulePlan.lasting(named: name))
     }
 }

@@ -21,6 +21,8 @@ struct RulePlan: BitwiseCopyable {
     var forwarding = ForwardingSettings()
     /// What we answer ourselves; nil = nothing but what went wrong, in one line of text.
     var answers: UnsafePointer<AnswerPlan>?
+    /// After the request's head, bytes pass both ways unread.
+    var isPassthrough = false
     /// A rule of the same name and nothing else, which outlives all plans: tunnels hold this one.
     var lasting: UnsafePointer<RulePlan>
 }
