@@ -3,6 +3,7 @@ import Glibc
 /// Choosing a backend and a connection to it, or waiting for one.
 extension Worker where Ring: ~Copyable {
     mutating func selectBackend(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        if exchange.pointee.flags.contains(.delegated) { return selectTarget(exchange) }
         let server = servers + Int(exchange.pointee.server)
         guard let group = server.pointee.group(exchange.pointee.rule.pointee.group), group.pointee.count > 0 else {
             answer(exchange, 503, .noBackend)

@@ -6,8 +6,10 @@ extension Worker where Ring: ~Copyable {
         let connection = connections[exchange.pointee.connection]
         let head = exchange.pointee.head
         let server = servers + Int(exchange.pointee.server)
-        let label = backends[UInt32(connection.pointee.backend)].pointee.names.pointee.label
-        let extra = 512 &+ label.count &+ head.hostLength &+ forwardedLength(exchange) &+ (server.pointee.plan.via?.count ?? 0)
+        let label = delegationText(exchange).map { LastingBytes(start: $0.start!, count: $0.count) }
+            ?? backends[UInt32(connection.pointee.backend)].pointee.names.pointee.label
+        let isDelegated = exchange.pointee.flags.contains(.delegated)
+        let extra = 512 &+ exchange.pointee.rule.pointee.name.count &+ label.count &+ head.hostLength &+ forwardedLength(exchange) &+ (server.pointee.plan.via?.count ?? 0)
         let room = head.headLength &+ extra
         guard let place = connection.pointee.output.reserve(room, from: &blocks) else {
             let isTooLarge = BlockSize.holding(room) == nil
@@ -30,6 +32,11 @@ extension Worker where Ring: ~Copyable {
             bytes: bytes, fields: table, count: exchange.pointee.fieldCount, fieldsEnd: head.headLength &- 2)
         appendConnectionFields(exchange, head, bytes, table, to: &writer)
         appendForwardingFields(exchange, head, bytes, table, to: &writer)
+        if isDelegated {
+            writer.append("X-Redirected-Via: ")
+            writer.append(exchange.pointee.rule.pointee.name.bytes.span)
+            writer.append("\r\n")
+        }
         if case .chunked = head.framing { writer.append("Transfer-Encoding: chunked\r\n") }
         writer.append("\r\n")
         guard !writer.overflowed else {
@@ -46,6 +53,10 @@ extension Worker where Ring: ~Copyable {
             return exchanges.isTaken(exchange.pointee.slot) ? .park(.receiveHead) : .done
         }
         if exchange.pointee.flags.contains(.requestWhole) { exchange.pointee.flags.insert(.requestSent) }
+        if isDelegated, exchange.pointee.flags.contains(.bodyConsumed), !sendKeptBody(exchange, connection) {
+            answer(exchange, 503, .outOfMemory)
+            return .done
+        }
         let client = clients[exchange.pointee.client]
         if client.pointee.state == .body {
             resumeWaitingForBody(client)

@@ -12,6 +12,8 @@ enum WorkerMessage: Sendable {
     case peers([Mailbox])
     /// An accepted connection for this worker, with the server it belongs to.
     case client(Int32, server: Int)
+    /// The addresses of a name that an exchange waits for.
+    case name(NameAnswer)
 }
 
 /// A worker's mailbox: messages wait in a list, a flag says that there are any, an eventfd wakes the worker's ring.

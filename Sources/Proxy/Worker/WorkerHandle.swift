@@ -25,6 +25,8 @@ struct WorkerStart: Sendable {
     /// The same in all workers; what each does with it differs by its index.
     var seed: UInt64 = 0
     var stickySecret = StickySecret(low: 1, high: 2)
+    /// Where names may be asked for; nil = nowhere, so that no name has an address.
+    var nameDesk: NameDesk?
     /// Most client connections that this worker can hold.
     var clientsMax = 65_536
 }
@@ -96,6 +98,9 @@ final class WorkerHandle: Sendable {
 
     /// Tells new addresses of backends.
     func publish(_ table: AddressTable) { mailbox.post(.addresses(table)) }
+
+    /// Tells the addresses of a name that an exchange waits for.
+    func tell(_ answer: NameAnswer) { mailbox.post(.name(answer)) }
 
     var hasEnded: Bool { mailbox.hasEnded }
 

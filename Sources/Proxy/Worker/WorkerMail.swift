@@ -27,6 +27,7 @@ extension Worker where Ring: ~Copyable {
             case .addresses(let table): applyAddresses(table)
             case .peers(let mailboxes): peers = mailboxes
             case .client(let fd, let server): admit(fd, server: server)
+            case .name(let answer): onName(answer)
             }
         }
     }
