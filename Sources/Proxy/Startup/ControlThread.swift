@@ -9,6 +9,8 @@ final class ControlThread {
     private var workers: [WorkerHandle] = []
     private var eventsLost: [Int: UInt64] = [:]
     private let names: NameWatch
+    /// Names that backends send requests on to.
+    private let lookups: NameLookups
     private var admin: AdminServer?
     private var idleTrim = IdleTrim()
     private var nextLookAt = 0
@@ -33,6 +35,7 @@ final class ControlThread {
         }
         self.settings = settings
         names = try NameWatch(settings)
+        lookups = NameLookups(servers: settings.resolvers)
         try becomeServant()
         if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
         Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
@@ -57,12 +60,17 @@ final class ControlThread {
         let guests = admin?.interests ?? []
         waiting += guests
         waiting += names.interests
+        let lookupSockets = lookups.interests
+        waiting += lookupSockets
         _ = poll(&waiting, nfds_t(waiting.count), pollTimeout())
         if waiting[0].revents != 0 { onSupervisor() }
         let now = monotonicMilliseconds()
         admin?.handle(waiting[1..<1 + guests.count], now: now)
         if let table = names.handle(waiting[(1 + guests.count)...]) {
             for worker in workers { worker.publish(table) }
+        }
+        for (worker, answer) in lookups.handle(waiting.suffix(lookupSockets.count), now: monotonicNanoseconds()) {
+            workers[worker].tell(answer)
         }
         for notice in names.takeNotices() { channel.send(.notice(notice.isRecovery ? .notice : .warn, "\(notice)")) }
         guard let endsAt else { return look(now) }
@@ -105,7 +113,8 @@ final class ControlThread {
         if endsAt != nil { return Self.pollWhileEndingMilliseconds }
         let now = monotonicMilliseconds()
         let deadline = min(admin?.nextDeadline ?? Int.max, nextLookAt)
-        return Int32(clamping: max(0, min(deadline - now, names.timeoutMilliseconds ?? Int.max)))
+        let ofNames = min(names.timeoutMilliseconds ?? Int.max, lookups.timeoutMilliseconds ?? Int.max)
+        return Int32(clamping: max(0, min(deadline - now, ofNames)))
     }
 
     private func answer(_ command: AdminCommand) -> String {
@@ -174,7 +183,7 @@ final class ControlThread {
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
                 plan: plan, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
-                workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
+                workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax, nameDesk: lookups.desk)
             do {
                 workers.append(try startWorker(start))
             } catch {

@@ -25,10 +25,10 @@ struct WorkerStart: Sendable {
     /// The same in all workers; what each does with it differs by its index.
     var seed: UInt64 = 0
     var stickySecret = StickySecret(low: 1, high: 2)
-    /// Where names may be asked for; nil = nowhere, so that no name has an address.
-    var nameDesk: NameDesk?
     /// Most client connections that this worker can hold.
     var clientsMax = 65_536
+    /// Where names may be asked for; nil = nowhere, so that no name has an address.
+    var nameDesk: NameDesk?
 }
 
 /// The addresses of one `downstream` of one `server`, as literals or as resolved.
