@@ -6,7 +6,8 @@ extension Worker where Ring: ~Copyable {
         let connection = connections[exchange.pointee.connection]
         let head = exchange.pointee.head
         let server = servers + Int(exchange.pointee.server)
-        let label = delegationText(exchange).map { LastingBytes(start: $0.start!, count: $0.count) }
+        let label =
+            delegationText(exchange).map { LastingBytes(start: $0.start!, count: $0.count) }
             ?? backends[UInt32(connection.pointee.backend)].pointee.names.pointee.label
         let isDelegated = exchange.pointee.flags.contains(.delegated)
         let extra = 512 &+ exchange.pointee.rule.pointee.name.count &+ label.count &+ head.hostLength &+ forwardedLength(exchange) &+ (server.pointee.plan.via?.count ?? 0)
