@@ -42,6 +42,16 @@ struct Exchange: BitwiseCopyable {
         static let rerouted = Flags(rawValue: 1_048_576)
         /// Comes from a peer whose fields about its own clients count.
         static let fromTrustedPeer = Flags(rawValue: 1 << 30)
+        /// After its head, bytes pass both ways unread.
+        static let passthrough = Flags(rawValue: 1 << 24)
+        /// Is sent on: not its rule's backends serve it, but the target that one of them named.
+        static let delegated = Flags(rawValue: 1 << 25)
+        /// What comes from its backend is read to the end and thrown away: the request goes elsewhere then.
+        static let discardsAnswer = Flags(rawValue: 1 << 26)
+        /// Waits for the addresses of a name.
+        static let resolving = Flags(rawValue: 1 << 27)
+        /// Its body was longer than what is kept to be sent again.
+        static let bodyNotKept = Flags(rawValue: 1 << 28)
     }
 
     /// How the answer's body ends toward the client.
@@ -86,6 +96,12 @@ struct Exchange: BitwiseCopyable {
     var requestDecoder = ChunkedDecoder()
     var requestBodyBytes: UInt64 = 0
     var trailers: UnsafeMutablePointer<Block>?
+    /// What has passed of the body, where it may be needed again.
+    var keptBody = ByteQueue()
+    /// Where it is sent on to: a `DelegationState`.
+    var delegation: UnsafeMutablePointer<Block>?
+    /// How often it was sent on.
+    var hops: UInt8 = 0
 
     // The answer.
     var status: UInt16 = 0

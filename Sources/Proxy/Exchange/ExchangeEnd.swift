@@ -75,6 +75,8 @@ extension Worker where Ring: ~Copyable {
         if let block = exchange.pointee.captured { blocks.giveBack(block) }
         if let block = exchange.pointee.fieldBlock { blocks.giveBack(block) }
         if let block = exchange.pointee.target { blocks.giveBack(block) }
+        if let block = exchange.pointee.delegation { blocks.giveBack(block) }
+        exchange.pointee.keptBody.clear(into: &blocks)
         if exchange.pointee.flags.contains(.tunnel) { leaveTunnel(exchange) } else { leavePlan(exchange) }
         exchanges.giveBack(exchange.pointee.slot)
         count(.exchangesOpen, -1)

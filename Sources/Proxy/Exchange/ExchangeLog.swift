@@ -73,11 +73,18 @@ extension Worker where Ring: ~Copyable {
             record.usedBackend = true
             record.reusedBackendConnection = exchange.pointee.flags.contains(.reusedConnection)
             record.backendName = names.pointee.name.slice
-            record.backendAddress = names.pointee.label.slice
+            record.backendAddress = delegationText(exchange) ?? names.pointee.label.slice
             record.backendLocalPort = exchange.pointee.backendLocalPort
             record.connectNanoseconds = Int64(exchange.pointee.connectNanoseconds)
         }
         fillCaptured(&record, exchange)
+    }
+
+    /// `host:port` of the place that an exchange was sent on to.
+    func delegationText(_ exchange: UnsafeMutablePointer<Exchange>) -> ByteSlice? {
+        guard exchange.pointee.flags.contains(.delegated), let block = exchange.pointee.delegation else { return nil }
+        let text = block.bytes.assumingMemoryBound(to: DelegationState.self).textBytes
+        return ByteSlice(start: text.baseAddress, count: text.count)
     }
 
     /// Names a request: worker, time, and a number that no other of its requests has.

@@ -20,6 +20,8 @@ enum Step: UInt8 {
     case sendRequest
     /// The answer's head is due.
     case receiveHead
+    /// The backend has asked for another place to serve it: may that be?
+    case delegate
     /// What changes on its way to the client?
     case editResponse
     /// The answer's body is moved by `ResponseBody` or `SpliceRelay`.
@@ -54,6 +56,7 @@ extension Worker where Ring: ~Copyable {
             case .selectBackend: result = selectBackend(exchange)
             case .sendRequest: result = sendRequest(exchange)
             case .receiveHead: result = receiveHead(exchange)
+            case .delegate: result = delegate(exchange)
             case .editResponse: result = editResponse(exchange)
             case .deliver: result = deliver(exchange)
             case .log: result = log(exchange)

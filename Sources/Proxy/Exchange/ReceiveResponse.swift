@@ -41,7 +41,7 @@ extension Worker where Ring: ~Copyable {
         backends[UInt32(connection.pointee.backend)].pointee.responses &+= 1
         // What failed before a retry has been made good; the count of retries tells of it.
         exchange.pointee.failure = .none
-        return .next(.editResponse)
+        return .next(responseHead.status == Self.delegatingStatus ? .delegate : .editResponse)
     }
 
     /// 100, 102, 103 pass with their fields; a client of HTTP/1.0 does not know them.
@@ -54,7 +54,7 @@ extension Worker where Ring: ~Copyable {
         guard let place = client.pointee.output.reserve(room, from: &blocks) else { return }
         _ = markAnswerFields(exchange.pointee.rule.pointee.rewriting, maps: false)
         var writer = HeadWriter(base: place, capacity: room)
-        appendStatusLine(to: &writer)
+        appendStatusLine(to: &writer, isStatusOurs: false)
         appendResponseFields(to: &writer)
         writer.append("\r\n")
         guard !writer.overflowed else { return }
@@ -62,13 +62,17 @@ extension Worker where Ring: ~Copyable {
         markDirty(client)
     }
 
-    /// Our status line with the backend's words.
-    private func appendStatusLine(to writer: inout HeadWriter) {
+    /// Our status line with the backend's words, unless the status is ours too.
+    private func appendStatusLine(to writer: inout HeadWriter, isStatusOurs: Bool) {
         writer.append("HTTP/1.1 ")
         writer.append(decimal: UInt64(responseHead.status))
         writer.append(" ")
-        let bytes = responseBuffer.span
-        writer.append(bytes.extracting(responseHead.reasonStart..<(responseHead.reasonStart &+ responseHead.reasonLength)))
+        if isStatusOurs {
+            writer.append(StatusCode(responseHead.status).reason)
+        } else {
+            let bytes = responseBuffer.span
+            writer.append(bytes.extracting(responseHead.reasonStart..<(responseHead.reasonStart &+ responseHead.reasonLength)))
+        }
         writer.append("\r\n")
     }
 
@@ -113,7 +117,7 @@ extension Worker where Ring: ~Copyable {
             return .done
         }
         var writer = HeadWriter(base: place, capacity: room)
-        appendStatusLine(to: &writer)
+        appendStatusLine(to: &writer, isStatusOurs: responseHead.status != exchange.pointee.backendStatus)
         appendResponseFields(to: &writer)
         if plan.pointee.changesAnswers { appendChanges(plan, exchange, to: &writer) }
         if responseHead.isSwitch {

@@ -39,6 +39,7 @@ extension Worker where Ring: ~Copyable {
             return length
         }
         exchange.pointee.requestRemaining &-= UInt64(piece)
+        keepBody(exchange, bytes, piece)
         countRequestBody(exchange, piece)
         markDirty(connection)
         if exchange.pointee.requestRemaining == 0 {
@@ -68,6 +69,7 @@ extension Worker where Ring: ~Copyable {
                     answer(exchange, 503, .outOfMemory)
                     return length
                 }
+                keepBody(exchange, bytes + start, count)
                 markDirty(connection)
                 at = start &+ count
             case .needMore:

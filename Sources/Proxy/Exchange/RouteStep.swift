@@ -66,7 +66,8 @@ extension Worker where Ring: ~Copyable {
     /// since it was routed, at the choice of the rule.
     mutating func stepOfNewTry(_ exchange: UnsafeMutablePointer<Exchange>) -> Step {
         let server = servers + Int(exchange.pointee.server)
-        if exchange.pointee.planUse == server.pointee.planUse { return .selectBackend }
+        // Where it is sent on to was decided under its own plan.
+        if exchange.pointee.planUse == server.pointee.planUse || exchange.pointee.flags.contains(.delegated) { return .selectBackend }
         changePlan(exchange, server)
         return .route
     }

@@ -6,9 +6,14 @@ extension Worker where Ring: ~Copyable {
         let connection = connections[exchange.pointee.connection]
         let head = exchange.pointee.head
         let server = servers + Int(exchange.pointee.server)
-        let label = backends[UInt32(connection.pointee.backend)].pointee.names.pointee.label
+        let label =
+            delegationText(exchange).map { LastingBytes(start: $0.start!, count: $0.count) }
+            ?? backends[UInt32(connection.pointee.backend)].pointee.names.pointee.label
+        let isDelegated = exchange.pointee.flags.contains(.delegated)
         let plan = exchange.pointee.rule.pointee.rewriting
-        let room = head.headLength &+ addedLength(exchange, plan, label) &+ (server.pointee.plan.via?.count ?? 0)
+        let room =
+            head.headLength &+ addedLength(exchange, plan, label) &+ (server.pointee.plan.via?.count ?? 0)
+            &+ (isDelegated ? exchange.pointee.rule.pointee.name.count &+ 32 : 0)
         guard let place = connection.pointee.output.reserve(room, from: &blocks) else {
             let isTooLarge = BlockSize.holding(room) == nil
             answer(exchange, isTooLarge ? 431 : 503, isTooLarge ? .badRequest : .outOfMemory)
@@ -23,7 +28,9 @@ extension Worker where Ring: ~Copyable {
         } else {
             appendTarget(head, bytes, to: &writer)
         }
-        writer.append(" HTTP/1.1\r\n")
+        let isPassthrough = exchange.pointee.rule.pointee.isPassthrough
+        // What the backend answers passes unread, so it must answer in the client's version.
+        writer.append(isPassthrough && head.versionMinor == 0 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n")
         let table = UnsafeBufferPointer(start: fields(exchange), count: exchange.pointee.fieldCount).span
         switch plan.pointee.host {
         case .client: if head.hostField < 0 { appendHost(head, bytes, label, to: &writer) }
@@ -35,6 +42,11 @@ extension Worker where Ring: ~Copyable {
         appendConnectionFields(exchange, head, bytes, table, to: &writer)
         appendForwardingFields(exchange, plan, bytes, table, to: &writer)
         appendEdits(plan.pointee.requestEdits, exchange, isAnswer: false, to: &writer)
+        if isDelegated {
+            writer.append("X-Redirected-Via: ")
+            writer.append(exchange.pointee.rule.pointee.name.bytes.span)
+            writer.append("\r\n")
+        }
         if case .chunked = head.framing { writer.append("Transfer-Encoding: chunked\r\n") }
         writer.append("\r\n")
         guard !writer.overflowed else {
@@ -45,8 +57,16 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.sentAt = clock.now
         exchange.pointee.backendBytesSent &+= UInt64(writer.count)
         exchange.pointee.step = .receiveHead
-        if exchange.pointee.flags.contains(.requestWhole) { exchange.pointee.flags.insert(.requestSent) }
         markDirty(connection)
+        if isPassthrough {
+            startPassthrough(exchange, connection)
+            return exchanges.isTaken(exchange.pointee.slot) ? .park(.receiveHead) : .done
+        }
+        if exchange.pointee.flags.contains(.requestWhole) { exchange.pointee.flags.insert(.requestSent) }
+        if isDelegated, exchange.pointee.flags.contains(.bodyConsumed), !sendKeptBody(exchange, connection) {
+            answer(exchange, 503, .outOfMemory)
+            return .done
+        }
         let client = clients[exchange.pointee.client]
         if client.pointee.state == .body {
             resumeWaitingForBody(client)
@@ -96,10 +116,14 @@ extension Worker where Ring: ~Copyable {
         _ exchange: UnsafeMutablePointer<Exchange>, _ head: RequestHead, _ bytes: Span<UInt8>,
         _ table: Span<FieldRange>, to writer: inout HeadWriter
     ) {
-        if head.wantsUpgrade && head.upgradeField >= 0 && exchange.pointee.flags.contains(.requestWhole) {
+        let isPassthrough = exchange.pointee.rule.pointee.isPassthrough
+        if head.wantsUpgrade && head.upgradeField >= 0 && (isPassthrough || exchange.pointee.flags.contains(.requestWhole)) {
             writer.append("Connection: Upgrade\r\nUpgrade: ")
             writer.append(bytes.extracting(table[head.upgradeField].valueRange))
             writer.append("\r\n")
+        } else if isPassthrough {
+            // A second request would pass unread, with fields that only we may write.
+            writer.append("Connection: close\r\n")
         } else if head.acceptsTrailers {
             writer.append("Connection: TE\r\nTE: trailers\r\n")
         }

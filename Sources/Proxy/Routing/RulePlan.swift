@@ -21,6 +21,10 @@ struct RulePlan: BitwiseCopyable {
     var rewriting = RewritePlan.neutral
     /// What we answer ourselves; nil = nothing but what went wrong, in one line of text.
     var answers: UnsafePointer<AnswerPlan>?
+    /// After the request's head, bytes pass both ways unread.
+    var isPassthrough = false
+    /// Where its backends may send a request on to; nil = nowhere.
+    var delegation: UnsafePointer<DelegationPolicy>?
     /// A rule of the same name and nothing else, which outlives all plans: tunnels hold this one.
     var lasting: UnsafePointer<RulePlan>
 }

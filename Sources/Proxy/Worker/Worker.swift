@@ -96,6 +96,13 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// Own answers carry the date, printed once a second.
     var dateSecond: UInt64 = 0
     let dateText: UnsafeMutableRawPointer
+    /// Backends that requests are sent on to; the first `targetCount` are in use.
+    let targets: UnsafeMutablePointer<UInt32>
+    var targetCount = 0
+    let targetNames: UnsafePointer<BackendNames>
+    /// Shared by them all: their numbers are told nowhere.
+    let targetCounters: CounterBlock
+    let nameDesk: NameDesk?
     /// Times in values that are made for heads.
     var valueClock = LogClock()
     /// Receives the count of an eventfd.
@@ -139,6 +146,10 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         random = RandomSource(seed: start.seed &+ UInt64(start.index))
         stickySecret = start.stickySecret
         dateText = .allocate(byteCount: 32, alignment: 1)
+        targets = .allocate(capacity: Self.targetsMax)
+        targetNames = BackendNames.named("redirect", label: "redirect")
+        targetCounters = CounterBlock(count: BackendCounter.allCases.count)
+        nameDesk = start.nameDesk
         wakeValue = .allocate(capacity: 1)
         begin(start.plan, logDescriptors: start.logDescriptors)
         applyAddresses(start.addresses)
