@@ -15,7 +15,7 @@ SECONDS_EACH ?= 60
 MINUTES ?= 10
 export WEIR_ALLOCATOR := $(ALLOCATOR)
 
-build_packages := liburing-dev libc-ares-dev libjemalloc-dev
+build_packages := liburing-dev libc-ares-dev libpcre2-dev libjemalloc-dev
 test_packages := $(build_packages) nginx-light curl wrk procps valgrind python3 iproute2
 
 # Installs the Debian packages of $(1) that are missing; says nothing when none is.

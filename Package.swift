@@ -28,13 +28,15 @@ let package = Package(
         .target(name: "CUring", cSettings: strictC, linkerSettings: [.linkedLibrary("uring")]),
         // Names: asynchronous DNS with TTL.
         .target(name: "CCares", cSettings: strictC, linkerSettings: [.linkedLibrary("cares")]),
+        // Regular expressions of rules and rewrites, with a compiler to machine code and a limit of steps.
+        .target(name: "CPCRE2", cSettings: strictC, linkerSettings: [.linkedLibrary("pcre2-8")]),
         // Purge and decay under control; weakly bound, because sanitizers bring an allocator of their own.
         .target(
             name: "CJemalloc", cSettings: strictC, linkerSettings: jemalloc),
         // Everything on the path of a request, in one module: calls across modules cost up to 40 times more.
         .target(
             name: "Proxy",
-            dependencies: ["CUring", "CCares", "CJemalloc", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["CUring", "CCares", "CPCRE2", "CJemalloc", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict + (counts ? [.define("WEIR_COUNTS")] : [])),
         // The command line and main.
         .executableTarget(

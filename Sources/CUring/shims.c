@@ -120,4 +120,9 @@ void clinux_set_nonblocking(int fd)
     ioctl(fd, FIONBIO, &on);
 }
 
+const void *clinux_find(const void *bytes, size_t count, const void *part, size_t part_count)
+{
+    return memmem(bytes, count, part, part_count);
+}
+
 int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }

@@ -21,6 +21,9 @@ int clinux_unsent_bytes(int fd);
 /* Bytes that can be read from a socket or pipe now; negative errno. */
 int clinux_readable_bytes(int fd);
 
+/* memmem(3), which needs _GNU_SOURCE: where `part` first stands in `bytes`, in linear time; NULL when nowhere. */
+const void *clinux_find(const void *bytes, size_t count, const void *part, size_t part_count);
+
 /* A close-on-exec eventfd; its header imports no function into Swift. */
 int clinux_eventfd(void);
 

@@ -1,4 +1,5 @@
 import CCares
+import CPCRE2
 import CUring
 import Glibc
 
@@ -11,6 +12,7 @@ struct Versions: Equatable {
         [
             ("weir", weir), ("swift", swift), ("liburing", loadedVersion("liburing") ?? "unknown"),
             ("c-ares", String(cString: ares_version(nil))),
+            ("pcre2", loadedVersion("libpcre2-8") ?? "\(PCRE2_MAJOR).\(PCRE2_MINOR)"),
             ("allocator", Allocator.live.name + (Allocator.live.version.map { " \($0)" } ?? "")),
             ("kernel", readTextFile("/proc/sys/kernel/osrelease")?.trimmedLine ?? "unknown"),
         ]

@@ -12,7 +12,8 @@ struct Backend: BitwiseCopyable {
     var timer: Timer
     let server: Int32
     /// Place among the `downstream` sections of its server.
-    let settingsIndex: Int32
+    var settingsIndex: Int32
+    let names: UnsafePointer<BackendNames>
     var address: SocketAddress
     var limits: BackendLimits
     var state = State.up
@@ -25,7 +26,7 @@ struct Backend: BitwiseCopyable {
     var activeExchanges: Int32 = 0
     /// Exchanges that were given to this backend and wait for a connection that is being opened.
     var waiting = ExchangeList()
-    /// Exchanges that wait for this backend because it has a queue of its own.
+    /// Exchanges that wait for this very backend: it has a queue of its own, or a sticky cookie names it.
     var pending = ExchangeList()
     /// The connection that takes further requests of this tick (pipelining); noSlot = none.
     var sharedConnection = noSlot

@@ -146,7 +146,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     func name(_ backend: UnsafeMutablePointer<Backend>) -> LastingBytes {
-        servers[Int(backend.pointee.server)].backendNames[Int(backend.pointee.settingsIndex)]
+        backend.pointee.names.pointee.name
     }
 
     // MARK: - Closing

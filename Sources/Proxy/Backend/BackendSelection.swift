@@ -4,18 +4,23 @@ import Glibc
 extension Worker where Ring: ~Copyable {
     mutating func selectBackend(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         let server = servers + Int(exchange.pointee.server)
-        guard server.pointee.candidates.count > 0 else {
+        guard let group = server.pointee.group(exchange.pointee.rule.pointee.group), group.pointee.count > 0 else {
             answer(exchange, 503, .noBackend)
             return .done
         }
         // First in, first out: who comes later does not overtake those who wait.
-        if !server.pointee.pending.isEmpty {
+        if !group.pointee.pending.isEmpty {
             return waitInQueue(exchange)
         }
-        let chosen = chooseCandidate(exchange, server)
+        if let pinned = pinnedBackend(exchange, group, server) {
+            guard pinned.pointee.pending.isEmpty, canServe(exchange, pinned) else { return waitInQueue(exchange) }
+            exchange.pointee.backend = Int32(pinned.pointee.timer.slot)
+            return connect(exchange, pinned)
+        }
+        let chosen = chooseMember(exchange, group, server)
         guard chosen >= 0 else { return waitInQueue(exchange) }
-        let backend = backends[server.pointee.candidateBackends[chosen]]
-        if !backend.pointee.pending.isEmpty { return waitInQueue(exchange) }
+        let backend = backends[group.pointee.members[chosen].backend]
+        if !backend.pointee.pending.isEmpty || isWantedLonger(backend, server, than: exchange) { return waitInQueue(exchange) }
         exchange.pointee.backend = Int32(backend.pointee.timer.slot)
         return connect(exchange, backend)
     }
@@ -49,7 +54,7 @@ extension Worker where Ring: ~Copyable {
         endPending(exchange)
         exchange.pointee.failure = .none
         exchange.pointee.backend = Int32(backend.pointee.timer.slot)
-        exchange.pointee.settingsIndex = backend.pointee.settingsIndex
+        exchange.pointee.backendNames = backend.pointee.names
         exchange.pointee.connection = connection.pointee.timer.slot
         exchange.pointee.backendLocalPort = connection.pointee.localPort
         exchange.pointee.connectNanoseconds = connection.pointee.requestCount == 0 ? connection.pointee.connectNanoseconds : 0
@@ -87,7 +92,7 @@ extension Worker where Ring: ~Copyable {
 
     @inline(__always)
     func candidate(_ backend: UnsafeMutablePointer<Backend>) -> UnsafeMutablePointer<Candidate> {
-        servers[Int(backend.pointee.server)].candidates.baseAddress! + Int(backend.pointee.candidate)
+        servers[Int(backend.pointee.server)].candidates + Int(backend.pointee.candidate)
     }
 
     /// Tells the balancer what a backend can take now; after every change of its connections.
@@ -139,39 +144,38 @@ extension Worker where Ring: ~Copyable {
         counters.store(candidate(backend).pointee.roundTrip.microseconds, at: BackendCounter.roundTripMicroseconds.rawValue)
     }
 
-    mutating func chooseCandidate(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
+    /// Place among the members of the group of the backend that shall serve the exchange; -1 = none can now.
+    mutating func chooseMember(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ group: UnsafeMutablePointer<BackendGroup>,
+        _ server: UnsafeMutablePointer<ServerRuntime>
     ) -> Int {
-        if let cookie = server.pointee.stickyCookie {
-            let pinned = stickyCandidate(exchange, server, cookie)
-            if pinned >= 0, canServe(exchange, backends[server.pointee.candidateBackends[pinned]]) { return pinned }
-            exchange.pointee.flags.insert(.setsCookie)
-        }
-        let key = balancingKey(exchange, server)
-        let chosen = server.pointee.balancer.choose(server.pointee.candidates, key: key, now: clock.now)
-        if chosen < 0 || canServe(exchange, backends[server.pointee.candidateBackends[chosen]]) { return chosen }
-        return chooseWithoutSharing(exchange, server, key, not: chosen)
+        if group.pointee.plan.stickyCookie != nil { exchange.pointee.flags.insert(.setsCookie) }
+        let key = balancingKey(exchange, group.pointee.plan.hashKey)
+        let chosen = group.pointee.balancer.choose(server.pointee.candidates(of: group), key: key, now: clock.now)
+        if chosen < 0 || canServe(exchange, backends[group.pointee.members[chosen].backend]) { return chosen }
+        return chooseWithoutSharing(exchange, group, server, key, not: chosen)
     }
 
     /// Chooses anew where the first choice could only be shared and this exchange may not share.
     private mutating func chooseWithoutSharing(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>, _ key: UInt64,
-        not first: Int
+        _ exchange: UnsafeMutablePointer<Exchange>, _ group: UnsafeMutablePointer<BackendGroup>,
+        _ server: UnsafeMutablePointer<ServerRuntime>, _ key: UInt64, not first: Int
     ) -> Int {
+        let candidates = server.pointee.candidates(of: group)
         var chosen = first
-        while chosen >= 0, !canServe(exchange, backends[server.pointee.candidateBackends[chosen]]) {
-            server.pointee.candidates[chosen].isUsable = false
-            chosen = server.pointee.balancer.choose(server.pointee.candidates, key: key, now: clock.now)
+        while chosen >= 0, !canServe(exchange, backends[group.pointee.members[chosen].backend]) {
+            candidates[chosen].isUsable = false
+            chosen = group.pointee.balancer.choose(candidates, key: key, now: clock.now)
         }
-        for at in 0..<server.pointee.candidates.count { refresh(backends[server.pointee.candidateBackends[at]]) }
+        for at in 0..<group.pointee.count { refresh(backends[group.pointee.members[at].backend]) }
         return chosen
     }
 
     /// What the consistent hash goes by; 0 = the request has no such thing.
     private mutating func balancingKey(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
+        _ exchange: UnsafeMutablePointer<Exchange>, _ source: BackendGroupPlan.HashSource
     ) -> UInt64 {
-        switch server.pointee.hashKey {
+        switch source {
         case .none: return 0
         case .source:
             let address = clientAddress(clients[exchange.pointee.client])
@@ -186,12 +190,17 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    private func stickyCandidate(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>, _ name: LastingBytes
-    ) -> Int {
-        guard let value = findCookie(exchange, named: name) else { return -1 }
+    /// The backend that the request's sticky cookie names, unless it is down: one that is merely full is waited for.
+    func pinnedBackend(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ group: UnsafeMutablePointer<BackendGroup>,
+        _ server: UnsafeMutablePointer<ServerRuntime>
+    ) -> UnsafeMutablePointer<Backend>? {
+        guard let name = group.pointee.plan.stickyCookie, let value = findCookie(exchange, named: name) else { return nil }
         let token = StickyCookie.token(from: UnsafeRawBufferPointer(value))
-        return StickyCookie.find(token, in: server.pointee.candidates)
+        let pinned = StickyCookie.find(token, in: server.pointee.candidates(of: group))
+        guard pinned >= 0 else { return nil }
+        let backend = backends[group.pointee.members[pinned].backend]
+        return backend.pointee.state == .up || backend.pointee.idleCount > 0 ? backend : nil
     }
 
     /// Value of the first field of that name (given in small letters).

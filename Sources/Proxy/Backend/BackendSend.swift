@@ -10,16 +10,8 @@ extension Worker where Ring: ~Copyable {
         guard !connection.pointee.flags.contains(.sending), !connection.pointee.output.isEmpty else { return }
         connection.pointee.flags.insert(.sending)
         connection.pointee.inFlight &+= 1
-        let first = connection.pointee.output.head!
-        if first.count == connection.pointee.output.count {
-            connection.pointee.sendingBytes = first.count
-            ring.startSend(connection.pointee.fd, first.begin, first.count, more: false, token: token(.backendSend, connection))
-        } else {
-            var byteCount = 0
-            let pieces = connection.pointee.output.pieces(byteCount: &byteCount)
-            connection.pointee.sendingBytes = byteCount
-            ring.startSend(connection.pointee.fd, pieces: pieces, more: false, token: token(.backendSend, connection))
-        }
+        connection.pointee.sendingBytes = ring.startSend(
+            connection.pointee.fd, of: connection.pointee.output, more: false, token: token(.backendSend, connection))
         if connection.pointee.phase != .tunnel { waitForBackendWrite(connection) }
     }
 

@@ -98,20 +98,7 @@ extension Worker where Ring: ~Copyable {
     /// Takes all but the first off a shared connection, which then ends with its first answer.
     private mutating func shedFollowers(_ connection: UnsafeMutablePointer<BackendConnection>) {
         guard connection.pointee.exchanges.first != noSlot else { return }
-        var follower = exchanges[connection.pointee.exchanges.first].pointee.next
-        var again = ExchangeChain()
-        while follower != noSlot {
-            let exchange = exchanges[follower]
-            follower = exchange.pointee.next
-            release(connection, of: exchange)
-            if exchange.pointee.flags.contains(.abandoned) {
-                releaseSlot(exchange)
-            } else {
-                count(.pipelineResends)
-                append(exchange, to: &again)
-            }
-        }
-        retry(again)
+        retry(takeOff(connection, from: exchanges[connection.pointee.exchanges.first].pointee.next))
     }
 
     /// Throws away bytes of an answer whose client is gone, up to a bound; beyond it the connection ends.

@@ -2,24 +2,32 @@ import Glibc
 
 /// Exchanges that wait for a backend connection: first in, first out, within bounds of number and time.
 ///
-/// Each server has a queue; a backend with queue settings of its own has one too. Queues of different servers never
-/// block one another.
+/// Each group of backends has a queue; a backend with queue settings of its own has one too. Queues never block one
+/// another; where groups share a backend, whoever has waited longest gets it. Clients that a sticky cookie binds to a backend wait in that backend's queue, so that they hold up
+/// nobody else; where it has no settings of its own, those of the server bound all queues together.
 extension Worker where Ring: ~Copyable {
     /// Puts an exchange into the queue where it has to wait, or answers 503 when that is full.
     mutating func waitInQueue(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         let server = servers + Int(exchange.pointee.server)
-        if let backend = backendWithQueue(server) {
+        let group = group(of: exchange)
+        let backend = pinnedBackend(exchange, group, server) ?? backendWithQueue(group)
+        if let backend { exchange.pointee.backend = Int32(backend.pointee.timer.slot) }
+        if let backend, backend.pointee.limits.hasPendingQueue {
             guard backend.pointee.pending.count < backend.pointee.limits.pendingMax else { return refusePending(exchange) }
             startPending(exchange)
             insert(exchange, into: &backend.pointee.pending, .backendPending)
-            exchange.pointee.backend = Int32(backend.pointee.timer.slot)
             setPendingTimer(exchange, backend.pointee.limits.pendingNanoseconds)
-        } else {
-            guard server.pointee.pending.count < server.pointee.pendingMax else { return refusePending(exchange) }
-            startPending(exchange)
-            insert(exchange, into: &server.pointee.pending, .serverPending)
-            setPendingTimer(exchange, server.pointee.pendingNanoseconds)
+            return .park(.selectBackend)
         }
+        guard server.pointee.pendingCount < server.pointee.plan.pendingMax else { return refusePending(exchange) }
+        startPending(exchange)
+        server.pointee.pendingCount &+= 1
+        if let backend {
+            insert(exchange, into: &backend.pointee.pending, .backendPinned)
+        } else {
+            insert(exchange, into: &group.pointee.pending, .groupPending)
+        }
+        setPendingTimer(exchange, server.pointee.plan.pendingNanoseconds)
         return .park(.selectBackend)
     }
 
@@ -29,12 +37,12 @@ extension Worker where Ring: ~Copyable {
         return .done
     }
 
-    /// The backend with a queue of its own that has the fewest waiting; nil where the server's queue is the place to
+    /// The backend with a queue of its own that has the fewest waiting; nil where the group's queue is the place to
     /// wait, because some backend has none of its own or no backend is up.
-    private func backendWithQueue(_ server: UnsafeMutablePointer<ServerRuntime>) -> UnsafeMutablePointer<Backend>? {
+    private func backendWithQueue(_ group: UnsafeMutablePointer<BackendGroup>) -> UnsafeMutablePointer<Backend>? {
         var best: UnsafeMutablePointer<Backend>?
-        for at in 0..<server.pointee.candidates.count {
-            let backend = backends[server.pointee.candidateBackends[at]]
+        for at in 0..<group.pointee.count {
+            let backend = backends[group.pointee.members[at].backend]
             guard backend.pointee.limits.hasPendingQueue else { return nil }
             guard backend.pointee.state == .up else { continue }
             if best == nil || backend.pointee.pending.count < best!.pointee.pending.count { best = backend }
@@ -66,7 +74,10 @@ extension Worker where Ring: ~Copyable {
     }
 
     mutating func onPendingTimer(_ exchange: UnsafeMutablePointer<Exchange>) {
-        guard exchange.pointee.waitsIn == .serverPending || exchange.pointee.waitsIn == .backendPending else { return }
+        switch exchange.pointee.waitsIn {
+        case .groupPending, .backendPending, .backendPinned: break
+        case .nowhere, .connectionQueue, .backendWaiting: return
+        }
         count(.pendingTimeouts)
         exchange.pointee.step = .log
         // What kept it waiting says more than that it waited.
@@ -79,20 +90,69 @@ extension Worker where Ring: ~Copyable {
         queuesMayMove = false
         for number in 0..<serverCount {
             let server = servers + number
-            for at in 0..<server.pointee.candidates.count {
-                moveBackendQueue(backends[server.pointee.candidateBackends[at]])
-            }
-            while !server.pointee.pending.isEmpty {
-                let exchange = exchanges[server.pointee.pending.first]
-                let chosen = chooseCandidate(exchange, server)
-                guard chosen >= 0, wake(exchange, for: backends[server.pointee.candidateBackends[chosen]]) else { break }
-            }
+            moveBackendQueues(server)
+            if server.pointee.pendingCount > 0 { moveGroupQueues(server) }
         }
     }
 
-    private mutating func moveBackendQueue(_ backend: UnsafeMutablePointer<Backend>) {
+    /// The groups take turns by the age of those who wait at their head.
+    private mutating func moveGroupQueues(_ server: UnsafeMutablePointer<ServerRuntime>) {
+        for number in 0..<server.pointee.groupCount { server.pointee.groups[number].isStuck = false }
+        while let group = oldestQueue(server) {
+            let exchange = exchanges[group.pointee.pending.first]
+            let chosen = chooseMember(exchange, group, server)
+            guard chosen >= 0, wake(exchange, for: backends[group.pointee.members[chosen].backend]) else {
+                group.pointee.isStuck = true
+                continue
+            }
+            moveBackendQueues(server)
+        }
+    }
+
+    private func oldestQueue(_ server: UnsafeMutablePointer<ServerRuntime>) -> UnsafeMutablePointer<BackendGroup>? {
+        var oldest: UnsafeMutablePointer<BackendGroup>?
+        var age = UInt64.max
+        for number in 0..<server.pointee.groupCount {
+            let group = server.pointee.groups + number
+            guard !group.pointee.isStuck, !group.pointee.pending.isEmpty else { continue }
+            let sequence = exchanges[group.pointee.pending.first].pointee.sequence
+            if sequence < age { (oldest, age) = (group, sequence) }
+        }
+        return oldest
+    }
+
+    /// Whether the queue of some group has one at its head that could take this backend and came before the exchange.
+    func isWantedLonger(
+        _ backend: UnsafeMutablePointer<Backend>, _ server: UnsafeMutablePointer<ServerRuntime>,
+        than exchange: UnsafeMutablePointer<Exchange>
+    ) -> Bool {
+        guard server.pointee.pendingCount > 0 else { return false }
+        for number in 0..<server.pointee.groupCount {
+            let group = server.pointee.groups + number
+            guard !group.pointee.pending.isEmpty,
+                exchanges[group.pointee.pending.first].pointee.sequence < exchange.pointee.sequence
+            else { continue }
+            for at in 0..<group.pointee.count where group.pointee.members[at].backend == backend.pointee.timer.slot { return true }
+        }
+        return false
+    }
+
+    private mutating func moveBackendQueues(_ server: UnsafeMutablePointer<ServerRuntime>) {
+        var at = 0
+        while at < server.pointee.candidateCount {
+            moveBackendQueue(backends[server.pointee.candidateBackends[at]], server)
+            at &+= 1
+        }
+    }
+
+    private mutating func moveBackendQueue(
+        _ backend: UnsafeMutablePointer<Backend>, _ server: UnsafeMutablePointer<ServerRuntime>
+    ) {
         while !backend.pointee.pending.isEmpty, backend.pointee.candidate >= 0, candidate(backend).pointee.isUsable {
-            guard wake(exchanges[backend.pointee.pending.first], for: backend) else { break }
+            let exchange = exchanges[backend.pointee.pending.first]
+            // Whoever has waited longest goes first.
+            if isWantedLonger(backend, server, than: exchange) { break }
+            guard wake(exchange, for: backend) else { break }
         }
     }
 
@@ -168,12 +228,14 @@ extension Worker where Ring: ~Copyable {
             let backend = backends[UInt32(exchange.pointee.backend)]
             remove(exchange, from: &backend.pointee.waiting)
             refresh(backend)
-        case .backendPending:
+        case .backendPending, .backendPinned:
             let backend = backends[UInt32(exchange.pointee.backend)]
+            if exchange.pointee.waitsIn == .backendPinned { servers[Int(exchange.pointee.server)].pendingCount &-= 1 }
             remove(exchange, from: &backend.pointee.pending)
-        case .serverPending:
-            let server = servers + Int(exchange.pointee.server)
-            remove(exchange, from: &server.pointee.pending)
+        case .groupPending:
+            let group = group(of: exchange)
+            servers[Int(exchange.pointee.server)].pendingCount &-= 1
+            remove(exchange, from: &group.pointee.pending)
         }
         endPending(exchange)
     }

@@ -39,12 +39,21 @@ extension Worker where Ring: ~Copyable {
         var left = backend.pointee.waiting.count
         while left > 0, !backend.pointee.waiting.isEmpty {
             left &-= 1
-            let exchange = exchanges[backend.pointee.waiting.first]
-            leaveQueue(exchange)
-            exchange.pointee.failure = reason
-            exchange.pointee.step = .selectBackend
-            walk(exchange)
+            reselect(exchanges[backend.pointee.waiting.first], reason)
         }
+        guard backend.pointee.state == .down else { return }
+        left = backend.pointee.pending.count
+        while left > 0, !backend.pointee.pending.isEmpty {
+            left &-= 1
+            reselect(exchanges[backend.pointee.pending.first], reason)
+        }
+    }
+
+    private mutating func reselect(_ exchange: UnsafeMutablePointer<Exchange>, _ reason: FailureReason) {
+        leaveQueue(exchange)
+        exchange.pointee.failure = reason
+        exchange.pointee.step = .selectBackend
+        walk(exchange)
     }
 
     /// The pause is over: one of those who wait finds out whether the backend is back.

@@ -1,4 +1,4 @@
-/// Picks the candidate of one request by the configured method; one per worker and set of candidates.
+/// Picks the candidate of one request by the configured method; one per worker and group of backends.
 ///
 /// Trivial, deterministic for a given seed and clock, and blind to everything but the candidates it is shown. A choice allocates nothing and
 /// costs one or two passes over the candidates.
@@ -44,7 +44,7 @@ struct Balancer {
                 key == 0
                     ? twoChoices.choose(candidates, choice: choices, now: now, &random) : consistentHash.choose(candidates, key: key)
             }
-        if chosen >= 0 { candidates[chosen].lastChoice = choices }
+        if chosen >= 0 { candidates.members[chosen].lastChoice = choices }
         return chosen
     }
 }

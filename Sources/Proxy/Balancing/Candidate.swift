@@ -1,8 +1,8 @@
 /// What a balancer may know of one candidate: one resolved address of one backend, as one worker sees it.
 ///
-/// Trivial on purpose: a worker keeps its candidates in one buffer, in the order of the configuration, and passes the buffer to every choice.
-/// The worker writes `isUsable`, `active` and `idle` as connections come and go; the balancer writes only what is marked as its own.
-struct Candidate {
+/// Trivial on purpose: a worker keeps the candidates of a server in one buffer, in the order of the configuration.
+/// The worker writes `isUsable`, `active` and `idle` as connections come and go.
+struct Candidate: BitwiseCopyable {
     /// Enabled, up, not draining, and able to take one more request now: an idle connection, room to open one, or room in a pipeline.
     var isUsable = false
     /// Share of the work relative to the others; 0 or less takes none at all.
@@ -15,14 +15,8 @@ struct Candidate {
     var roundTrip = RoundTripEstimate()
     /// Stable name of the backend at this address: the same in every worker and after a restart. See `backendIdentity`.
     var identity: UInt64 = 0
-    /// What the sticky cookie says for this candidate; 0 when no cookie is configured. See `StickySecret.token`.
+    /// What sticky cookies say for this candidate. See `StickySecret.token`.
     var stickyToken: UInt64 = 0
-    /// The balancer's own: how far round robin owes (positive) or has advanced (negative) this candidate.
-    var roundRobinCredit: Int64 = 0
-    /// The balancer's own: what one more request would have cost at the last choice.
-    var price = 0.0
-    /// The balancer's own: number of the choice that picked it last.
-    var lastChoice: UInt64 = 0
 
     init() {}
 
@@ -35,8 +29,38 @@ struct Candidate {
     var isEligible: Bool { isUsable && weight > 0 }
 }
 
-/// The candidates of one choice, in the order of the configuration.
-typealias Candidates = UnsafeMutableBufferPointer<Candidate>
+/// A candidate as a member of one group: what its balancer keeps for itself, because groups share candidates.
+struct GroupMember: BitwiseCopyable {
+    /// Place among the candidates of the server.
+    var candidate: Int32
+    /// Slot of its backend.
+    var backend: UInt32
+    /// How far round robin owes (positive) or has advanced (negative) this member.
+    var roundRobinCredit: Int64 = 0
+    /// What one more request would have cost at the last choice.
+    var price = 0.0
+    /// Number of the choice that picked it last.
+    var lastChoice: UInt64 = 0
+
+    init(candidate: Int32, backend: UInt32) {
+        self.candidate = candidate
+        self.backend = backend
+    }
+}
+
+/// The candidates of one choice: the members of a group, in its order.
+struct Candidates: BitwiseCopyable {
+    let all: UnsafeMutablePointer<Candidate>
+    let members: UnsafeMutablePointer<GroupMember>
+    let count: Int
+
+    var indices: Range<Int> { 0..<count }
+
+    subscript(index: Int) -> Candidate {
+        @inline(__always) unsafeAddress { UnsafePointer(all + Int(members[index].candidate)) }
+        @inline(__always) nonmutating unsafeMutableAddress { all + Int(members[index].candidate) }
+    }
+}
 
 /// Names the backend of configuration name `name` at `address` for hashing and sticky cookies: the same in every worker and after every restart.
 func backendIdentity(name: String, address: SocketAddress) -> UInt64 {

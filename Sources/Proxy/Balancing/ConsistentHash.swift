@@ -16,7 +16,7 @@ struct ConsistentHash {
     init(loadPercentMax: Int) { self.loadPercentMax = Int64(max(100, min(loadPercentMax, 10_000))) }
 
     mutating func rebuild(_ candidates: Candidates) {
-        weightsDiffer = candidates.contains { $0.weight != candidates[0].weight }
+        weightsDiffer = candidates.indices.contains { candidates[$0].weight != candidates[0].weight }
     }
 
     func choose(_ candidates: Candidates, key: UInt64) -> Int {

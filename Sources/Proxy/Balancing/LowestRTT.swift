@@ -13,13 +13,13 @@ struct LowestRTT {
         var index = 0
         while index < candidates.count {
             if candidates[index].isEligible {
-                candidates[index].price = pricing.price(of: candidates[index])
-                lowest = min(lowest, candidates[index].price)
+                candidates.members[index].price = pricing.price(candidates, index)
+                lowest = min(lowest, candidates.members[index].price)
             }
             index &+= 1
         }
         let bound = lowest * Self.equalityFactor
-        return takeTurn(candidates) { $0.isEligible && $0.price <= bound }
+        return takeTurn(candidates) { candidates[$0].isEligible && candidates.members[$0].price <= bound }
     }
 }
 
@@ -59,9 +59,10 @@ struct Pricing {
     /// Load counts relative to the heaviest, so that idle candidates cost the same whatever their weight, and turns, not prices, share a trickle
     /// of requests among them.
     @inline(__always)
-    func price(of candidate: Candidate) -> Double {
+    func price(_ candidates: Candidates, _ index: Int) -> Double {
+        let candidate = candidates[index]
         if candidate.active <= 0, !candidate.roundTrip.isKnown { return 0 }
-        let passedBy = Double(choice &- min(candidate.lastChoice, choice)) * choicesScale
+        let passedBy = Double(choice &- min(candidates.members[index].lastChoice, choice)) * choicesScale
         let expected = candidate.roundTrip.expected(now: now, active: candidate.active, choicesPassedBy: passedBy, unknown: unknown)
         return expected * (1 + Double(max(0, candidate.active)) * heaviest / Double(candidate.weight))
     }

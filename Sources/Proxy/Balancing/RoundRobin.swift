@@ -18,34 +18,34 @@ struct RoundRobin {
     func rebuild(_ candidates: Candidates) {
         var round = 0
         for index in candidates.indices {
-            candidates[index].roundRobinCredit = 0
+            candidates.members[index].roundRobinCredit = 0
             round &+= Int(max(0, candidates[index].weight))
         }
-        let divisor = candidates.reduce(0) { greatestCommonDivisor($0, Int(max(0, $1.weight))) }
+        let divisor = candidates.indices.reduce(0) { greatestCommonDivisor($0, Int(max(0, candidates[$1].weight))) }
         guard divisor > 0 else { return }
         let steps = min(round / divisor, Self.offsetStepsMax) * (workerIndex % workerCount) / workerCount
-        for _ in 0..<steps { _ = takeTurn(candidates) { $0.weight > 0 } }
+        for _ in 0..<steps { _ = takeTurn(candidates) { candidates[$0].weight > 0 } }
     }
 
-    func choose(_ candidates: Candidates) -> Int { takeTurn(candidates) { $0.isEligible } }
+    func choose(_ candidates: Candidates) -> Int { takeTurn(candidates) { candidates[$0].isEligible } }
 }
 
-/// Gives the turn to one of those that take part, by their weights over time; -1 when none does.
+/// Gives the turn to one of those that take part (told by their places), by their weights over time; -1 when none does.
 @inline(__always)
-func takeTurn(_ candidates: Candidates, _ takesPart: (borrowing Candidate) -> Bool) -> Int {
+func takeTurn(_ candidates: Candidates, _ takesPart: (Int) -> Bool) -> Int {
     var best = -1
     var sum: Int64 = 0
     var index = 0
     while index < candidates.count {
-        if takesPart(candidates[index]) {
+        if takesPart(index) {
             let weight = Int64(candidates[index].weight)
             sum &+= weight
-            candidates[index].roundRobinCredit &+= weight
-            if best < 0 || candidates[index].roundRobinCredit > candidates[best].roundRobinCredit { best = index }
+            candidates.members[index].roundRobinCredit &+= weight
+            if best < 0 || candidates.members[index].roundRobinCredit > candidates.members[best].roundRobinCredit { best = index }
         }
         index &+= 1
     }
-    if best >= 0 { candidates[best].roundRobinCredit &-= sum }
+    if best >= 0 { candidates.members[best].roundRobinCredit &-= sum }
     return best
 }
 

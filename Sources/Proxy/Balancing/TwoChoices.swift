@@ -9,7 +9,7 @@ struct TwoChoices {
         let second = chooseAtRandom(candidates, excluding: first, &random)
         guard second >= 0 else { return first }
         let pricing = Pricing(candidates, choice: choice, now: now)
-        let price = pricing.price(of: candidates[first])
-        return pricing.price(of: candidates[second]) * LowestRTT.equalityFactor < price ? second : first
+        let price = pricing.price(candidates, first)
+        return pricing.price(candidates, second) * LowestRTT.equalityFactor < price ? second : first
     }
 }

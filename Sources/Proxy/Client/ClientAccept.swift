@@ -80,7 +80,7 @@ extension Worker where Ring: ~Copyable {
     /// Gives an accepted connection its slot, or refuses it with a sentence when the cap is reached.
     mutating func admit(_ fd: Int32, server: Int) {
         count(.clientsAccepted)
-        guard !isDraining, servers[server].connections < servers[server].connectionsMax,
+        guard !isDraining, servers[server].connections < servers[server].plan.connectionsMax,
             let slot = clients.take()
         else {
             count(.clientsRefused)
@@ -92,7 +92,7 @@ extension Worker where Ring: ~Copyable {
         client.initialize(to: ClientConnection(fd: fd, server: Int32(server), slot: slot))
         count(.clientsOpen)
         client.pointee.waitingFor = .head
-        wheel.set(&client.pointee.timer, clock.now &+ servers[server].headNanoseconds)
+        wheel.set(&client.pointee.timer, clock.now &+ servers[server].plan.headNanoseconds)
         receive(client)
     }
 

@@ -46,8 +46,6 @@ struct ClientConnection: BitwiseCopyable {
         /// Half-close once everything is sent (tunnels).
         static let endAfterSend = Flags(rawValue: 2048)
         static let sendSideClosed = Flags(rawValue: 4096)
-        /// More will follow soon: let the kernel fill whole segments.
-        static let moreFollows = Flags(rawValue: 8192)
         static let pollingReadable = Flags(rawValue: 16384)
         /// Waiting bytes are being used just now, further up the stack.
         static let usingInput = Flags(rawValue: 32768)

@@ -94,7 +94,7 @@ extension Worker where Ring: ~Copyable {
             abort(client, .outOfMemory)
             return
         }
-        if client.pointee.input.count >= servers[Int(client.pointee.server)].highBytes { pauseReceiving(client) }
+        if client.pointee.input.count >= servers[Int(client.pointee.server)].plan.highBytes { pauseReceiving(client) }
     }
 
     /// Goes on with bytes that had to wait.
@@ -118,7 +118,7 @@ extension Worker where Ring: ~Copyable {
         client.pointee.flags.remove(.usingInput)
         guard client.pointee.state != .closing else { return }
         if client.pointee.input.isEmpty && client.pointee.state == .body { resumeWaitingForBody(client) }
-        let low = servers[Int(client.pointee.server)].lowBytes
+        let low = servers[Int(client.pointee.server)].plan.lowBytes
         if client.pointee.input.count <= low, mayReceive(client) { resumeReceiving(client) }
         if client.pointee.input.isEmpty && client.pointee.flags.contains(.sawEnd) { onEnd(client) }
     }
@@ -152,7 +152,7 @@ extension Worker where Ring: ~Copyable {
 
     private mutating func discard(_ client: UnsafeMutablePointer<ClientConnection>, _ length: Int) -> Int {
         client.pointee.drainedBytes &+= length
-        if client.pointee.drainedBytes > servers[Int(client.pointee.server)].drainBytesMax { close(client) }
+        if client.pointee.drainedBytes > servers[Int(client.pointee.server)].plan.drainBytesMax { close(client) }
         return length
     }
 
@@ -195,7 +195,7 @@ extension Worker where Ring: ~Copyable {
         _ client: UnsafeMutablePointer<ClientConnection>, _ block: UnsafeMutablePointer<Block>, _ bytes: UnsafeRawPointer,
         _ length: Int
     ) -> Int {
-        let limits = servers[Int(client.pointee.server)].limits
+        let limits = servers[Int(client.pointee.server)].plan.limits
         var block = block
         let before = block.count
         // One byte more than allowed is enough for the parser to say which limit was passed.
@@ -238,7 +238,7 @@ extension Worker where Ring: ~Copyable {
         _ client: UnsafeMutablePointer<ClientConnection>, _ bytes: UnsafeRawPointer, _ length: Int
     ) -> HeadParse {
         let span = UnsafeBufferPointer(start: bytes.assumingMemoryBound(to: UInt8.self), count: length).span
-        let limits = servers[Int(client.pointee.server)].limits
+        let limits = servers[Int(client.pointee.server)].plan.limits
         if client.pointee.headBlock != nil, !client.pointee.headArrival.isWorthParsing(span, limits: limits) {
             return .incomplete
         }
@@ -251,7 +251,7 @@ extension Worker where Ring: ~Copyable {
         client.pointee.state = .head
         if client.pointee.waitingFor != .head {
             client.pointee.waitingFor = .head
-            wheel.set(&client.pointee.timer, clock.now &+ servers[Int(client.pointee.server)].headNanoseconds)
+            wheel.set(&client.pointee.timer, clock.now &+ servers[Int(client.pointee.server)].plan.headNanoseconds)
         }
     }
 

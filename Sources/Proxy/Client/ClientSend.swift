@@ -15,29 +15,27 @@ extension Worker where Ring: ~Copyable {
         if client.pointee.rateSince == 0 { startWaitingForClient(client) }
         client.pointee.flags.insert(.sending)
         client.pointee.inFlight &+= 1
-        let more = client.pointee.flags.contains(.moreFollows)
-        let first = client.pointee.output.head!
-        if first.count == client.pointee.output.count {
-            client.pointee.sendingBytes = first.count
-            ring.startSend(client.pointee.fd, first.begin, first.count, more: more, token: token(.clientSend, client))
-        } else {
-            var byteCount = 0
-            let pieces = client.pointee.output.pieces(byteCount: &byteCount)
-            client.pointee.sendingBytes = byteCount
-            ring.startSend(client.pointee.fd, pieces: pieces, more: more, token: token(.clientSend, client))
-        }
+        client.pointee.sendingBytes = ring.startSend(
+            client.pointee.fd, of: client.pointee.output, more: false, token: token(.clientSend, client))
         waitForWrite(client)
     }
 
     /// Sets the timer that ends a client which takes nothing, or too little; it looks at the rate every second.
     mutating func waitForWrite(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.state != .tunnel, client.pointee.state != .lingering else { return }
-        wait(client, for: .writeProgress, limit: servers[Int(client.pointee.server)].writeNanoseconds)
+        wait(client, for: .writeProgress, limit: rule(of: client).pointee.writeNanoseconds)
     }
 
     /// Sets the timer of a request's body in the same way.
     mutating func waitForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
-        wait(client, for: .bodyGap, limit: servers[Int(client.pointee.server)].bodyGapNanoseconds)
+        wait(client, for: .bodyGap, limit: rule(of: client).pointee.bodyGapNanoseconds)
+    }
+
+    /// The rule whose timers hold for a client now: that of its request, else what its server says.
+    @inline(__always)
+    func rule(of client: UnsafeMutablePointer<ClientConnection>) -> UnsafePointer<RulePlan> {
+        client.pointee.exchange == noSlot
+            ? servers[Int(client.pointee.server)].plan.fallback : exchanges[client.pointee.exchange].pointee.rule
     }
 
     /// Progress does not move the timer: when it comes up it looks at what has been moved since.
@@ -150,7 +148,7 @@ extension Worker where Ring: ~Copyable {
             wheel.disarm(&client.pointee.timer)
         case .idle:
             client.pointee.waitingFor = .idle
-            setClientTimer(client, server.pointee.idleNanoseconds)
+            setClientTimer(client, server.pointee.plan.idleNanoseconds)
         case .head, .tunnel, .lingering, .closing: break
         }
     }

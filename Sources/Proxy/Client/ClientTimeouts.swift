@@ -1,7 +1,6 @@
 /// What happens when a client keeps us waiting.
 extension Worker where Ring: ~Copyable {
     mutating func onClientTimer(_ client: UnsafeMutablePointer<ClientConnection>) {
-        let server = servers + Int(client.pointee.server)
         switch client.pointee.waitingFor {
         case .nothing: break
         case .idle: close(client)
@@ -13,24 +12,22 @@ extension Worker where Ring: ~Copyable {
             // Where no byte of a request has come, there is nothing to answer.
             if client.pointee.state == .idle { close(client) } else { refuse(client, 408, .clientHeadTimeout) }
         case .bodyGap:
-            if client.pointee.state == .body, server.pointee.bodyGapNanoseconds > 0,
-                clock.now &- client.pointee.progressAt >= server.pointee.bodyGapNanoseconds
-            {
+            let limit = rule(of: client).pointee.bodyGapNanoseconds
+            if client.pointee.state == .body, limit > 0, clock.now &- client.pointee.progressAt >= limit {
                 count(.timeouts)
                 onRequestBodyLate(client, .clientBodyTimeout)
-            } else if isTooSlow(client, server.pointee) {
+            } else if isTooSlow(client) {
                 count(.timeouts)
                 onRequestBodyLate(client, .clientTooSlow)
             } else {
                 waitForBody(client)
             }
         case .writeProgress:
-            if server.pointee.writeNanoseconds > 0,
-                clock.now &- client.pointee.progressAt >= server.pointee.writeNanoseconds
-            {
+            let limit = rule(of: client).pointee.writeNanoseconds
+            if limit > 0, clock.now &- client.pointee.progressAt >= limit {
                 count(.timeouts)
                 abort(client, .clientWriteTimeout)
-            } else if isTooSlow(client, server.pointee) {
+            } else if isTooSlow(client) {
                 count(.timeouts)
                 abort(client, .clientTooSlow)
             } else {
@@ -40,10 +37,11 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Whether the peer, waited for without a break, moved fewer bytes than it must.
-    private func isTooSlow(_ client: UnsafeMutablePointer<ClientConnection>, _ server: borrowing ServerRuntime) -> Bool {
-        guard server.rateMin > 0, client.pointee.rateSince > 0 else { return false }
+    private func isTooSlow(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
+        let server = servers + Int(client.pointee.server)
+        guard server.pointee.plan.rateMin > 0, client.pointee.rateSince > 0 else { return false }
         let waited = clock.now &- client.pointee.rateSince
-        guard waited > server.rateGraceNanoseconds else { return false }
-        return Double(client.pointee.rateBytes) < Double(server.rateMin) * Double(waited) / 1e9
+        guard waited > server.pointee.plan.rateGraceNanoseconds else { return false }
+        return Double(client.pointee.rateBytes) < Double(server.pointee.plan.rateMin) * Double(waited) / 1e9
     }
 }

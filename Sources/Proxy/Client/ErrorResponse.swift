@@ -45,7 +45,7 @@ extension Worker where Ring: ~Copyable {
         detachForAnswer(exchange)
         // Where the request's end has not been seen, what follows can't be told from its body.
         let closes =
-            !exchange.pointee.flags.contains(.keepsClient) || !exchange.pointee.flags.contains(.requestWhole) || isDraining
+            !exchange.pointee.flags.contains(.keepsClient) || !exchange.pointee.flags.contains(.requestWhole) || endsClients(client.pointee.server)
             || status == 503 || status == 400
         let body = writeAnswer(client, status, closes: closes, withoutBody: exchange.pointee.head.method == .head)
         guard body > 0 else {
@@ -69,7 +69,6 @@ extension Worker where Ring: ~Copyable {
             client.pointee.bytesSent == exchange.pointee.clientBytesSentBefore
         else { return false }
         client.pointee.output.clear(into: &blocks)
-        client.pointee.flags.remove(.moreFollows)
         exchange.pointee.flags.remove([.answerBegun, .splicingAnswer])
         exchange.pointee.answerBodyBytes = 0
         if exchange.pointee.head.keepAlive { exchange.pointee.flags.insert(.keepsClient) }

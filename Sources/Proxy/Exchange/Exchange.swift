@@ -1,4 +1,4 @@
-/// All state of one request and its answer: trivial, in the worker's slab; its field table stands in the slot's tail.
+/// All state of one request and its answer: trivial, in the worker's slab; its field table stands in the slot's tail as a rule.
 struct Exchange: BitwiseCopyable {
     struct Flags: OptionSet, BitwiseCopyable {
         let rawValue: UInt32
@@ -37,6 +37,9 @@ struct Exchange: BitwiseCopyable {
         static let countedActive = Flags(rawValue: 262144)
         /// Wants a connection that never served before: a used one has just died under it.
         static let fresh = Flags(rawValue: 524288)
+        /// Passes the steps from `route` on for a second time, because the plan has changed: what counts requests has
+        /// counted this one.
+        static let rerouted = Flags(rawValue: 1_048_576)
     }
 
     /// How the answer's body ends toward the client.
@@ -45,7 +48,12 @@ struct Exchange: BitwiseCopyable {
     var timer: Timer
     let slot: UInt32
     let client: UInt32
+    /// Place among the worker's servers.
     let server: Int32
+    /// What the configuration says of this request; until one is found, its server's fallback.
+    var rule: UnsafePointer<RulePlan>
+    /// Which generation of the plan it counts as a user of: a place among the worker's `planUses`. -1 = none: tunnels.
+    var planUse: Int32 = -1
     var step = Step.admit
     var flags: Flags = []
     /// Index of the chosen backend; -1 = none yet.
@@ -61,6 +69,9 @@ struct Exchange: BitwiseCopyable {
     var head = RequestHead()
     /// The head's bytes, from the block's begin.
     var headBlock: UnsafeMutablePointer<Block>
+    /// Fields of the head, in the slot's tail, or in a block where that is too small.
+    var fields: UnsafeMutablePointer<FieldRange>
+    var fieldBlock: UnsafeMutablePointer<Block>?
     var fieldCount: Int = 0
 
     // The request's body.
@@ -98,23 +109,31 @@ struct Exchange: BitwiseCopyable {
     var backendBytesReceived: UInt64 = 0
     var backendLocalPort: UInt16 = 0
     var connectNanoseconds: UInt64 = 0
-    /// Which `downstream` section it was given to last; -1 = none.
-    var settingsIndex: Int32 = -1
+    /// The backend that it was given to last.
+    var backendNames: UnsafePointer<BackendNames>?
+    /// Entries of the worker's logs that a tunnel writes to in the end.
+    var tunnelAccessLog: Int32 = -1
+    var tunnelErrorLog: Int32 = -1
     /// Counts the requests of its worker.
     var sequence: UInt64 = 0
     var requestNumber: UInt32 = 0
     var batchSize: UInt32 = 0
 
-    init(slot: UInt32, client: UInt32, server: Int32, headBlock: UnsafeMutablePointer<Block>, clock: RingClock) {
+    init(
+        slot: UInt32, client: UInt32, server: Int32, rule: UnsafePointer<RulePlan>, headBlock: UnsafeMutablePointer<Block>,
+        fields: UnsafeMutablePointer<FieldRange>, clock: RingClock
+    ) {
         timer = Timer(.exchange, slot: slot)
         self.slot = slot
         self.client = client
         self.server = server
+        self.rule = rule
         self.headBlock = headBlock
+        self.fields = fields
         startedAt = clock.now
         startedWall = clock.wall
     }
 }
 
 /// In which list an exchange is.
-enum WaitingPlace: UInt8 { case nowhere, connectionQueue, backendWaiting, backendPending, serverPending }
+enum WaitingPlace: UInt8 { case nowhere, connectionQueue, backendWaiting, backendPending, backendPinned, groupPending }

@@ -7,7 +7,7 @@ extension Worker where Ring: ~Copyable {
         let client = clients[exchange.pointee.client]
         let keeps =
             exchange.pointee.flags.contains(.keepsClient) && exchange.pointee.flags.contains(.requestWhole)
-            && !isDraining
+            && !endsClients(exchange.pointee.server)
         exchange.pointee.step = .log
         walk(exchange)
         if !keeps {
@@ -21,6 +21,10 @@ extension Worker where Ring: ~Copyable {
             useInput(client)
         }
     }
+
+    /// Whether client connections of a server end with the answer that they get.
+    @inline(__always)
+    func endsClients(_ server: Int32) -> Bool { isDraining || servers[Int(server)].state == .leaving }
 
     /// Ends an exchange whose client is gone or about to be; the backend connection is let go.
     mutating func giveUp(_ exchange: UnsafeMutablePointer<Exchange>) {
@@ -69,6 +73,8 @@ extension Worker where Ring: ~Copyable {
         blocks.giveBack(exchange.pointee.headBlock)
         if let block = exchange.pointee.trailers { blocks.giveBack(block) }
         if let block = exchange.pointee.captured { blocks.giveBack(block) }
+        if let block = exchange.pointee.fieldBlock { blocks.giveBack(block) }
+        if exchange.pointee.flags.contains(.tunnel) { leaveTunnel(exchange) } else { leavePlan(exchange) }
         exchanges.giveBack(exchange.pointee.slot)
         count(.exchangesOpen, -1)
     }

@@ -3,12 +3,14 @@ enum FailureReason: UInt8 {
     case none
     // The client's side.
     case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
-    case bodyTooLarge, methodRefused
+    case bodyTooLarge, methodRefused, pathRefused
+    // The configuration's.
+    case noVirtualHost, noRule
     // Ours.
     case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend
     // The backend's side.
     case connectFailed, connectTimeout, backendReadTimeout, backendWriteTimeout, backendClosed, backendReset
-    case badAnswer, answerTooShort, answerTooLong
+    case badAnswer, answerTooShort
 
     /// Whether the backend is to blame.
     var isBackends: Bool { rawValue >= FailureReason.connectFailed.rawValue }
@@ -25,6 +27,9 @@ enum FailureReason: UInt8 {
         case .clientTooSlow: "client-too-slow"
         case .bodyTooLarge: "body-too-large"
         case .methodRefused: "method-refused"
+        case .pathRefused: "path-refused"
+        case .noVirtualHost: "no-virtual-host"
+        case .noRule: "no-rule"
         case .pendingTimeout: "pending-timeout"
         case .pendingFull: "pending-full"
         case .outOfMemory: "out-of-memory"
@@ -38,7 +43,6 @@ enum FailureReason: UInt8 {
         case .backendReset: "backend-reset"
         case .badAnswer: "bad-answer"
         case .answerTooShort: "answer-too-short"
-        case .answerTooLong: "answer-too-long"
         }
     }
 }

@@ -6,15 +6,26 @@ extension Worker where Ring: ~Copyable {
     mutating func logOnce(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard !exchange.pointee.flags.contains(.logged) else { return }
         exchange.pointee.flags.insert(.logged)
-        let server = Int(exchange.pointee.server)
-        let access = LogPlan.accessLog(server: server)
-        let error = LogPlan.errorLog(server: server)
-        let wantsError = exchange.pointee.failure != .none && logs.formats[error] != nil
-        guard logs.formats[access] != nil || wantsError else { return }
+        let (access, error) = logEntries(exchange)
+        let wantsError = exchange.pointee.failure != .none && error >= 0
+        guard access >= 0 || wantsError else { return }
         var record = LogRecord()
         fill(&record, exchange)
-        if logs.formats[access] != nil { logs.append(record, to: access) }
+        if access >= 0 { logs.append(record, to: access) }
         if wantsError { logs.appendError(record, message: exchange.pointee.failure.word, to: error) }
+    }
+
+    /// Entries of the two logs that the exchange is printed to; -1 = off.
+    @inline(__always)
+    func logEntries(_ exchange: UnsafeMutablePointer<Exchange>) -> (access: Int32, error: Int32) {
+        if exchange.pointee.flags.contains(.tunnel) { return (exchange.pointee.tunnelAccessLog, exchange.pointee.tunnelErrorLog) }
+        return logEntries(exchange.pointee.rule, exchange.pointee.planUse)
+    }
+
+    @inline(__always)
+    private func logEntries(_ rule: UnsafePointer<RulePlan>, _ planUse: Int32) -> (access: Int32, error: Int32) {
+        let entries = planUses[Int(planUse)].logEntries
+        return (entries[Int(rule.pointee.accessLog)], entries[Int(rule.pointee.errorLog)])
     }
 
     private mutating func fill(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
@@ -52,12 +63,11 @@ extension Worker where Ring: ~Copyable {
         record.retries = UInt32(exchange.pointee.retries)
         record.batchSize = exchange.pointee.batchSize
         record.pipelined = exchange.pointee.flags.contains(.pipelined)
-        if exchange.pointee.flags.contains(.usedBackend), exchange.pointee.settingsIndex >= 0 {
-            let server = servers + Int(exchange.pointee.server)
+        if exchange.pointee.flags.contains(.usedBackend), let names = exchange.pointee.backendNames {
             record.usedBackend = true
             record.reusedBackendConnection = exchange.pointee.flags.contains(.reusedConnection)
-            record.backendName = server.pointee.backendNames[Int(exchange.pointee.settingsIndex)].slice
-            record.backendAddress = server.pointee.backendLabels[Int(exchange.pointee.settingsIndex)].slice
+            record.backendName = names.pointee.name.slice
+            record.backendAddress = names.pointee.label.slice
             record.backendLocalPort = exchange.pointee.backendLocalPort
             record.connectNanoseconds = Int64(exchange.pointee.connectNanoseconds)
         }
@@ -74,12 +84,13 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The format that asked last for fields: the error log's knows those of the access log too.
-    private func capturingFormat(_ server: Int) -> LogFormat? {
-        logs.formats[LogPlan.errorLog(server: server)] ?? logs.formats[LogPlan.accessLog(server: server)]
+    private func capturingFormat(_ exchange: UnsafeMutablePointer<Exchange>) -> LogFormat? {
+        let (access, error) = logEntries(exchange)
+        return logs.format(error >= 0 ? error : access)
     }
 
     private func fillCaptured(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
-        guard let format = capturingFormat(Int(exchange.pointee.server)) else { return }
+        guard let format = capturingFormat(exchange) else { return }
         for (at, name) in format.requestFieldNames.enumerated() where at < LogRecord.capturedMax {
             guard let start = name.start else { continue }
             let found = findField(exchange, named: LastingBytes(start: start, count: name.count))
@@ -96,7 +107,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Keeps the fields of the answer that a log will print; they are gone when it does.
     mutating func captureResponseFields(_ exchange: UnsafeMutablePointer<Exchange>) {
-        guard let format = capturingFormat(Int(exchange.pointee.server)), format.responseFieldNames.count > 0 else { return }
+        guard let format = capturingFormat(exchange), format.responseFieldNames.count > 0 else { return }
         if exchange.pointee.captured == nil { exchange.pointee.captured = blocks.take(.small) }
         guard let block = exchange.pointee.captured else { return }
         let lengths = block.bytes.assumingMemoryBound(to: Int32.self)
@@ -123,10 +134,9 @@ extension Worker where Ring: ~Copyable {
     mutating func logRefusal(
         _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ word: StaticString
     ) {
-        let server = Int(client.pointee.server)
-        let access = LogPlan.accessLog(server: server)
-        let error = LogPlan.errorLog(server: server)
-        guard logs.formats[access] != nil || logs.formats[error] != nil else { return }
+        let server = servers + Int(client.pointee.server)
+        let (access, error) = logEntries(server.pointee.plan.fallback, server.pointee.planUse)
+        guard access >= 0 || error >= 0 else { return }
         var record = LogRecord()
         record.client = UnsafePointer(clientAddress(client))
         record.workerIndex = UInt32(index)
@@ -138,7 +148,7 @@ extension Worker where Ring: ~Copyable {
         record.reason = word
         record.requestNumber = client.pointee.requestCount
         record.batchSize = batchSize
-        if logs.formats[access] != nil { logs.append(record, to: access) }
-        if logs.formats[error] != nil { logs.appendError(record, message: word, to: error) }
+        if access >= 0 { logs.append(record, to: access) }
+        if error >= 0 { logs.appendError(record, message: word, to: error) }
     }
 }

@@ -8,6 +8,8 @@ enum Step: UInt8 {
     case admit
     /// Which backends can serve it?
     case route
+    /// May it be served now, or has its rule had enough?
+    case limit
     /// What changes on its way to them?
     case rewrite
     /// Which of them serves it; waits where none is free.
@@ -44,6 +46,7 @@ extension Worker where Ring: ~Copyable {
             switch step {
             case .admit: result = admit(exchange)
             case .route: result = route(exchange)
+            case .limit: result = limit(exchange)
             case .rewrite: result = rewrite(exchange)
             case .selectBackend: result = selectBackend(exchange)
             case .sendRequest: result = sendRequest(exchange)
@@ -71,13 +74,22 @@ extension Worker where Ring: ~Copyable {
             return
         }
         let exchange = exchanges[slot]
+        let server = servers + Int(client.pointee.server)
         exchange.initialize(
             to: Exchange(
-                slot: slot, client: client.pointee.timer.slot, server: client.pointee.server, headBlock: block,
-                clock: clock))
+                slot: slot, client: client.pointee.timer.slot, server: client.pointee.server,
+                rule: server.pointee.plan.fallback, headBlock: block,
+                fields: exchanges.tail(slot).assumingMemoryBound(to: FieldRange.self), clock: clock))
         exchange.pointee.head = requestHead
         exchange.pointee.fieldCount = requestHead.fieldCount
-        memcpy(exchanges.tail(slot), scratchFields, requestHead.fieldCount &* MemoryLayout<FieldRange>.stride)
+        guard requestHead.fieldCount <= fieldsRoom || takeFieldBlock(exchange) else {
+            exchanges.giveBack(slot)
+            blocks.giveBack(block)
+            refuse(client, 503, .outOfMemory)
+            return
+        }
+        memcpy(exchange.pointee.fields, scratchFields, requestHead.fieldCount &* MemoryLayout<FieldRange>.stride)
+        enterPlan(exchange, server)
         client.pointee.exchange = slot
         client.pointee.requestCount &+= 1
         exchange.pointee.requestNumber = client.pointee.requestCount
@@ -106,13 +118,23 @@ extension Worker where Ring: ~Copyable {
         walk(exchange)
     }
 
+    /// Finds room for more fields than a slot has, which a later plan may allow.
+    private mutating func takeFieldBlock(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+        guard let size = BlockSize.holding(exchange.pointee.fieldCount &* MemoryLayout<FieldRange>.stride),
+            let block = blocks.take(size)
+        else { return false }
+        exchange.pointee.fieldBlock = block
+        exchange.pointee.fields = block.bytes.assumingMemoryBound(to: FieldRange.self)
+        return true
+    }
+
     /// A setting for tests of the supervisor: dies as a bug would.
     private func debugTrap() { preconditionFailure("trapped by the setting debug-trap-at-request") }
 
     /// Fields of the request's head.
     @inline(__always)
     func fields(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<FieldRange> {
-        exchanges.tail(exchange.pointee.slot).assumingMemoryBound(to: FieldRange.self)
+        exchange.pointee.fields
     }
 
     /// A value of the request's head: valid while the exchange lives.
@@ -135,39 +157,36 @@ extension Worker where Ring: ~Copyable {
         case .connect:
             answer(exchange, 405, .methodRefused)
             return .done
-        case .trace where !server.pointee.allowsTrace:
+        case .trace where !server.pointee.plan.allowsTrace:
             answer(exchange, 405, .methodRefused)
             return .done
         default: break
         }
-        if exchange.pointee.requestRemaining > server.pointee.bodyBytesMax {
+        if exchange.pointee.requestRemaining > server.pointee.plan.bodyBytesMax {
             answer(exchange, 413, .bodyTooLarge)
             return .done
         }
-        let most = server.pointee.requestsPerConnectionMax
-        if isDraining || most > 0 && exchange.pointee.requestNumber >= most {
+        let most = server.pointee.plan.requestsPerConnectionMax
+        if endsClients(exchange.pointee.server) || most > 0 && exchange.pointee.requestNumber >= most {
             exchange.pointee.flags.remove(.keepsClient)
         }
         return .next(.route)
     }
 
-    private mutating func route(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        // One group of backends a server: all requests go there.
-        .next(.rewrite)
-    }
+    private func limit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult { .next(.rewrite) }
 
     /// Takes out what we say ourselves toward the backend; it is written anew by `sendRequest`.
     private mutating func rewrite(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        let server = servers + Int(exchange.pointee.server)
-        let replacesFor = server.pointee.forwardedFor == .rproxy || server.pointee.forwardedFor == .replace
+        let forwarding = exchange.pointee.rule.pointee.forwarding
+        let replacesFor = forwarding.forwardedFor == .rproxy || forwarding.forwardedFor == .replace
         let fields = fields(exchange)
         var at = 0
         while at < exchange.pointee.fieldCount {
             switch fields[at].name {
-            case .xForwardedFor where replacesFor || server.pointee.forwardedFor == .append:
+            case .xForwardedFor where replacesFor || forwarding.forwardedFor == .append:
                 fields[at].flags.insert(.dropped)
-            case .xForwardedProto where server.pointee.forwardsProto: fields[at].flags.insert(.dropped)
-            case .xForwardedHost where server.pointee.forwardsHost: fields[at].flags.insert(.dropped)
+            case .xForwardedProto where forwarding.proto: fields[at].flags.insert(.dropped)
+            case .xForwardedHost where forwarding.host: fields[at].flags.insert(.dropped)
             default: break
             }
             at &+= 1

@@ -49,7 +49,7 @@ extension Worker where Ring: ~Copyable {
         guard !exchange.pointee.flags.contains(.abandoned), exchange.pointee.head.versionMinor > 0 else { return }
         let client = clients[exchange.pointee.client]
         // A backend that sends them without end gets no further than the watermark.
-        guard client.pointee.output.count < servers[Int(client.pointee.server)].highBytes else { return }
+        guard client.pointee.output.count < servers[Int(client.pointee.server)].plan.highBytes else { return }
         let room = responseHead.headLength &+ 64
         guard let place = client.pointee.output.reserve(room, from: &blocks) else { return }
         var writer = HeadWriter(base: place, capacity: room)
@@ -89,7 +89,8 @@ extension Worker where Ring: ~Copyable {
         let isModern = exchange.pointee.head.versionMinor > 0
         // An answer before the request's end leaves a body that nobody wants: the connection ends with it.
         var keeps =
-            exchange.pointee.flags.contains(.keepsClient) && exchange.pointee.flags.contains(.requestWhole) && !isDraining
+            exchange.pointee.flags.contains(.keepsClient) && exchange.pointee.flags.contains(.requestWhole)
+            && !endsClients(exchange.pointee.server)
         switch responseHead.framing {
         case .none: exchange.pointee.answerFraming = .none
         case .length: exchange.pointee.answerFraming = .length
@@ -98,7 +99,8 @@ extension Worker where Ring: ~Copyable {
             if exchange.pointee.answerFraming == .untilClose { keeps = false }
         }
         if keeps { exchange.pointee.flags.insert(.keepsClient) } else { exchange.pointee.flags.remove(.keepsClient) }
-        let room = responseHead.headLength &+ 256 &+ (server.pointee.via?.count ?? 0) &+ (server.pointee.stickyCookie?.count ?? 0)
+        let cookie = exchange.pointee.flags.contains(.setsCookie) ? exchange.pointee.rule.pointee.stickyCookie : nil
+        let room = responseHead.headLength &+ 256 &+ (server.pointee.plan.via?.count ?? 0) &+ (cookie?.count ?? 0)
         guard let place = client.pointee.output.reserve(room, from: &blocks) else {
             answer(exchange, 503, .outOfMemory)
             return .done
@@ -114,14 +116,12 @@ extension Worker where Ring: ~Copyable {
             writer.append("Connection: keep-alive\r\n")
         }
         if exchange.pointee.answerFraming == .chunked { writer.append("Transfer-Encoding: chunked\r\n") }
-        if let via = server.pointee.via {
+        if let via = server.pointee.plan.via {
             writer.append(responseHead.versionMinor == 0 ? "Via: 1.0 " : "Via: 1.1 ")
             writer.append(UnsafeBufferPointer(start: via.start.assumingMemoryBound(to: UInt8.self), count: via.count).span)
             writer.append("\r\n")
         }
-        if exchange.pointee.flags.contains(.setsCookie), let cookie = server.pointee.stickyCookie {
-            appendCookie(cookie, exchange, to: &writer)
-        }
+        if let cookie { appendCookie(cookie, exchange, to: &writer) }
         writer.append("\r\n")
         guard !writer.overflowed else {
             onConnectionLost(connections[exchange.pointee.connection], .badAnswer)

@@ -54,7 +54,7 @@ extension Worker where Ring: ~Copyable {
         _ bytes: UnsafeRawPointer, _ length: Int
     ) -> Int {
         let span = UnsafeBufferPointer(start: bytes.assumingMemoryBound(to: UInt8.self), count: length).span
-        let most = servers[Int(exchange.pointee.server)].bodyBytesMax
+        let most = servers[Int(exchange.pointee.server)].plan.bodyBytesMax
         var at = 0
         while true {
             switch exchange.pointee.requestDecoder.next(span, from: at) {

@@ -37,7 +37,7 @@ extension Worker where Ring: ~Copyable {
             return staysOnConnection
         }
         markDirty(client)
-        if client.pointee.output.count >= servers[Int(client.pointee.server)].highBytes {
+        if client.pointee.output.count >= servers[Int(client.pointee.server)].plan.highBytes {
             pauseReading(connections[exchange.pointee.connection])
         }
         let connection = connections[exchange.pointee.connection]
@@ -67,7 +67,7 @@ extension Worker where Ring: ~Copyable {
         guard client.pointee.exchange != noSlot else { return }
         let exchange = exchanges[client.pointee.exchange]
         guard exchange.pointee.connection != noSlot,
-            client.pointee.output.count <= servers[Int(client.pointee.server)].lowBytes
+            client.pointee.output.count <= servers[Int(client.pointee.server)].plan.lowBytes
         else { return }
         let connection = connections[exchange.pointee.connection]
         if connection.pointee.exchanges.first == exchange.pointee.slot { resumeReading(connection) }
@@ -87,7 +87,6 @@ extension Worker where Ring: ~Copyable {
             }
             exchange.pointee.flags.insert(.answerWhole)
             exchange.pointee.flags.remove(.splicingAnswer)
-            client.pointee.flags.remove(.moreFollows)
             if client.pointee.state == .body { client.pointee.state = .answering }
             countAnswer(exchange.pointee.status)
             markDirty(client)

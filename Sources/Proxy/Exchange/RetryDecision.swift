@@ -39,11 +39,18 @@ extension Worker where Ring: ~Copyable {
         guard connection.pointee.state != .closing else { return }
         count(.oddities)
         stopSharing(backends[UInt32(connection.pointee.backend)])
+        let again = takeOff(connection, from: connection.pointee.exchanges.first)
+        close(connection)
+        retry(again)
+    }
+
+    /// Takes the exchanges from `slot` on off a shared connection; those that somebody still waits for, to be sent again.
+    mutating func takeOff(_ connection: UnsafeMutablePointer<BackendConnection>, from slot: UInt32) -> ExchangeChain {
+        var slot = slot
         var again = ExchangeChain()
-        var lost = connection.pointee.exchanges.first
-        while lost != noSlot {
-            let exchange = exchanges[lost]
-            lost = exchange.pointee.next
+        while slot != noSlot {
+            let exchange = exchanges[slot]
+            slot = exchange.pointee.next
             release(connection, of: exchange)
             if exchange.pointee.flags.contains(.abandoned) {
                 releaseSlot(exchange)
@@ -52,8 +59,7 @@ extension Worker where Ring: ~Copyable {
                 append(exchange, to: &again)
             }
         }
-        close(connection)
-        retry(again)
+        return again
     }
 
     /// Whether a request may be sent once more (RFC 9110 §9.2.2): nothing of its answer has been seen, none of its body
@@ -89,7 +95,7 @@ extension Worker where Ring: ~Copyable {
             ])
             exchange.pointee.firstByteAt = 0
             exchange.pointee.backend = -1
-            exchange.pointee.step = .selectBackend
+            exchange.pointee.step = stepOfNewTry(exchange)
             walk(exchange)
         }
     }
@@ -99,7 +105,7 @@ extension Worker where Ring: ~Copyable {
         while let exchange = takeFirst(&chain) {
             let status: UInt16 =
                 switch reason {
-                case .backendReadTimeout, .backendWriteTimeout, .connectTimeout: 504
+                case .backendReadTimeout, .backendWriteTimeout: 504
                 case .outOfMemory: 503
                 default: 502
                 }

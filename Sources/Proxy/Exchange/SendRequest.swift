@@ -6,8 +6,8 @@ extension Worker where Ring: ~Copyable {
         let connection = connections[exchange.pointee.connection]
         let head = exchange.pointee.head
         let server = servers + Int(exchange.pointee.server)
-        let label = server.pointee.backendLabels[Int(backends[UInt32(connection.pointee.backend)].pointee.settingsIndex)]
-        let extra = 512 &+ label.count &+ head.hostLength &+ forwardedLength(exchange) &+ (server.pointee.via?.count ?? 0)
+        let label = backends[UInt32(connection.pointee.backend)].pointee.names.pointee.label
+        let extra = 512 &+ label.count &+ head.hostLength &+ forwardedLength(exchange) &+ (server.pointee.plan.via?.count ?? 0)
         let room = head.headLength &+ extra
         guard let place = connection.pointee.output.reserve(room, from: &blocks) else {
             let isTooLarge = BlockSize.holding(room) == nil
@@ -98,7 +98,7 @@ extension Worker where Ring: ~Copyable {
 
     /// How many bytes the client's own X-Forwarded-For values take once more.
     private func forwardedLength(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {
-        guard servers[Int(exchange.pointee.server)].forwardedFor == .append else { return 0 }
+        guard exchange.pointee.rule.pointee.forwarding.forwardedFor == .append else { return 0 }
         let fields = fields(exchange)
         var length = 0
         for at in 0..<exchange.pointee.fieldCount where fields[at].name == .xForwardedFor {
@@ -112,7 +112,8 @@ extension Worker where Ring: ~Copyable {
         _ table: Span<FieldRange>, to writer: inout HeadWriter
     ) {
         let server = servers + Int(exchange.pointee.server)
-        switch server.pointee.forwardedFor {
+        let forwarding = exchange.pointee.rule.pointee.forwarding
+        switch forwarding.forwardedFor {
         case .off: break
         case .rproxy:
             writer.append("X-Forwarded-For: ")
@@ -135,13 +136,13 @@ extension Worker where Ring: ~Copyable {
             clientAddress(clients[exchange.pointee.client]).pointee.append(to: &writer, withPort: false)
             writer.append("\r\n")
         }
-        if server.pointee.forwardsProto { writer.append("X-Forwarded-Proto: http\r\n") }
-        if server.pointee.forwardsHost && head.hostLength > 0 {
+        if forwarding.proto { writer.append("X-Forwarded-Proto: http\r\n") }
+        if forwarding.host && head.hostLength > 0 {
             writer.append("X-Forwarded-Host: ")
             writer.append(bytes.extracting(head.hostStart..<(head.hostStart &+ head.hostLength)))
             writer.append("\r\n")
         }
-        if let via = server.pointee.via {
+        if let via = server.pointee.plan.via {
             writer.append(head.versionMinor == 0 ? "Via: 1.0 " : "Via: 1.1 ")
             writer.append(UnsafeBufferPointer(start: via.start.assumingMemoryBound(to: UInt8.self), count: via.count).span)
             writer.append("\r\n")

@@ -7,7 +7,7 @@ extension Worker where Ring: ~Copyable {
     ) {
         count(.tunnels)
         let client = clients[exchange.pointee.client]
-        exchange.pointee.flags.insert(.tunnel)
+        enterTunnel(exchange)
         connection.pointee.phase = .tunnel
         connection.pointee.flags.formUnion([.full, .doomed])
         wheel.disarm(&connection.pointee.timer)
@@ -15,6 +15,26 @@ extension Worker where Ring: ~Copyable {
         client.pointee.waitingFor = .tunnelIdle
         touchTunnel(client)
         if !client.pointee.input.isEmpty || client.pointee.flags.contains(.sawEnd) { useInput(client) }
+    }
+
+    /// A tunnel may outlive many plans: it takes along what it will need and lets go of its own.
+    private mutating func enterTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {
+        let (access, error) = logEntries(exchange)
+        exchange.pointee.tunnelAccessLog = access
+        exchange.pointee.tunnelErrorLog = error
+        logs.hold(access)
+        logs.hold(error)
+        exchange.pointee.rule = exchange.pointee.rule.pointee.lasting
+        leavePlan(exchange)
+        exchange.pointee.flags.insert(.tunnel)
+        servers[Int(exchange.pointee.server)].tunnels &+= 1
+    }
+
+    /// Gives back what `enterTunnel` took; the line of the tunnel has been printed.
+    mutating func leaveTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {
+        logs.letGo(exchange.pointee.tunnelAccessLog)
+        logs.letGo(exchange.pointee.tunnelErrorLog)
+        servers[Int(exchange.pointee.server)].tunnels &-= 1
     }
 
     /// Bytes from the client; 0 = the backend is too far behind.

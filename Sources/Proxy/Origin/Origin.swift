@@ -89,7 +89,7 @@ struct Origin: ~Copyable {
         case .clientSend:
             onSend(completion)
             releaseIfDone(connections[completion.token.slot])
-        case .none, .wake, .clientWritable, .clientReadable, .clientClosed, .backendConnect, .backendReceive,
+        case .none, .wake, .clientWritable, .clientReadable, .backendConnect, .backendReceive,
             .backendSend, .backendWritable, .backendReadable, .logWrite:
             break  // silent operations; the rest is never started here
         }

@@ -8,11 +8,9 @@ extension Origin {
         guard connection.pointee.state != .closing else { return }
         if !connection.pointee.output.isEmpty {
             let more = connection.pointee.state == .answering && connection.pointee.plan == .pattern
-            var byteCount = 0
-            let pieces = connection.pointee.output.pieces(byteCount: &byteCount)
-            startSending(connection, byteCount)
-            ring.startSend(
-                connection.pointee.socket, pieces: pieces, more: more, token: token(.clientSend, connection))
+            let length = ring.startSend(
+                connection.pointee.socket, of: connection.pointee.output, more: more, token: token(.clientSend, connection))
+            startSending(connection, length)
         } else if connection.pointee.state == .answering && connection.pointee.plan == .pattern {
             let length = Int(min(connection.pointee.remaining, UInt64(OriginPattern.pieceMax)))
             startSending(connection, length)

@@ -23,7 +23,7 @@ final class PlanArena {
 
     func bytes(_ text: String) -> LastingBytes {
         let copy = array(Array(text.utf8))
-        return copy.isEmpty ? LastingBytes("") : LastingBytes(start: UnsafeRawPointer(copy.baseAddress!), count: copy.count)
+        return copy.isEmpty ? .empty : LastingBytes(start: UnsafeRawPointer(copy.baseAddress!), count: copy.count)
     }
 
     /// Runs when the plan is let go: for what other libraries allocated.

@@ -159,6 +159,12 @@ final class ControlThread {
         var source = SystemRandomNumberGenerator()
         let seed: UInt64 = source.next()
         let stickySecret = StickySecret.random()
+        let plan: ServingPlan
+        do {
+            plan = try ServingPlan(settings)
+        } catch {
+            throw LaunchFailure(error.sentence)
+        }
         for index in 0..<assignment.workers {
             var listeners: [WorkerListener] = []
             for (listener, descriptor) in zip(assignment.listeners, handover.listeners) where listener.worker == index {
@@ -166,7 +172,7 @@ final class ControlThread {
             }
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
-                settings: settings, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
+                plan: plan, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
                 workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
             do {
                 workers.append(try startWorker(start))

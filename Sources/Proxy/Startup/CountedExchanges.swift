@@ -69,8 +69,8 @@ private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedLis
         generation: 1,
         entries: [BackendAddresses(server: 0, backend: 0, addresses: [SocketAddress(literal: "127.0.0.1", port: 9_000)!])])
     let start = WorkerStart(
-        index: 0, cpu: nil, listeners: [WorkerListener(fd: listener.descriptor, server: 0)], settings: settings,
-        logDescriptors: [-1, open("/dev/null", O_WRONLY | O_CLOEXEC), -1], addresses: addresses, seed: 1, clientsMax: 64)
+        index: 0, cpu: nil, listeners: [WorkerListener(fd: listener.descriptor, server: 0)], plan: try! ServingPlan(settings),
+        logDescriptors: [-1, open("/dev/null", O_WRONLY | O_CLOEXEC)], addresses: addresses, seed: 1, clientsMax: 64)
     return Worker(
         ring: ScriptedRing(kernel), start: start, counters: CounterBlock(count: WorkerCounter.allCases.count),
         mailbox: Mailbox(), events: EventLog(), register: BackendRegister())

@@ -7,14 +7,26 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var ring: Ring
     var clock: RingClock
     let index: Int
+    let workerCount: Int
+    let seed: UInt64
     var wheel: TimerWheel
     var blocks: BlockPool
     var clients: Slab<ClientConnection>
     var exchanges: Slab<Exchange>
     var connections: Slab<BackendConnection>
     var backends: Slab<Backend>
-    let servers: UnsafeMutablePointer<ServerRuntime>
-    let serverCount: Int
+    /// Places of servers, some of them empty perhaps; they move at a change of plans only.
+    var servers: UnsafeMutablePointer<ServerRuntime>
+    var serverCount: Int
+    /// Generations of the plan that are in use here; their places are what exchanges and servers name.
+    var planUses: UnsafeMutablePointer<PlanUse>
+    var planUseCount = 0
+    /// The plans themselves, by the same places: held here so that none of them is freed too early.
+    var plans: [ServingPlan?] = []
+    /// Some generation has lost its last user.
+    var plansMayEnd = false
+    /// The newest plan's place.
+    var newestPlan: Int32 = 0
     var listeners: WorkerListeners
     let counters: CounterBlock
     let mailbox: Mailbox
@@ -23,7 +35,14 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// Where heads are parsed before they have a place of their own.
     let scratchFields: UnsafeMutablePointer<FieldRange>
     static var scratchFieldsMax: Int { 512 }
+    /// Fields that have room in an exchange's slot; the table of a larger head has a block.
+    let fieldsRoom: Int
+    /// Steps that one search for a pattern may take.
+    static var patternStepsMax: Int { 100_000 }
     var requestHead = RequestHead()
+    /// Where the normal form of a path is written; what it holds is good until the next exchange is routed.
+    var pathRoom: UnsafeMutableBufferPointer<UInt8>
+    var patterns = PatternScratch(stepsMax: Worker.patternStepsMax)
     var responseHead = ResponseHead()
     /// Bytes of the head that `responseHead` describes, during the steps of the answer.
     var responseBytes = UnsafeRawPointer(bitPattern: 1)!
@@ -48,10 +67,10 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var isDraining = false
     var drainEnd: UInt64 = .max
     var mustStop = false
-    let minWaitMicroseconds: UInt32
+    var minWaitMicroseconds: UInt32
     var lastTrim: UInt64 = 0
     var requestsSeen: UInt64 = 0
-    let debugTrapAtRequest: UInt64
+    var debugTrapAtRequest: UInt64
     var random: RandomSource
     let stickySecret: StickySecret
     /// Exchanges whose backend left while they waited for it; used during a change of addresses only.
@@ -82,35 +101,37 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         clock = ring.readClock()
         self.ring = ring
         index = start.index
+        workerCount = start.workerCount
+        seed = start.seed
         wheel = TimerWheel(now: clock.now)
         blocks = BlockPool()
         let clientsMax = start.clientsMax
-        let fieldsMax = start.settings.servers.map(\.limits.fieldsMax).max() ?? 100
+        let settings = start.plan.settings
+        fieldsRoom = settings.servers.map(\.limits.fieldsMax).max() ?? 100
         clients = Slab(capacity: clientsMax)
-        exchanges = Slab(capacity: clientsMax + 4096, tailBytes: fieldsMax * MemoryLayout<FieldRange>.stride)
+        exchanges = Slab(capacity: clientsMax + 4096, tailBytes: fieldsRoom * MemoryLayout<FieldRange>.stride)
         connections = Slab(capacity: 65_536)
         backends = Slab(capacity: 4_096)
-        serverCount = start.settings.servers.count
-        servers = .allocate(capacity: max(serverCount, 1))
-        for (number, settings) in start.settings.servers.enumerated() {
-            (servers + number).initialize(
-                to: ServerRuntime(settings, workerIndex: start.index, workerCount: start.workerCount, seed: start.seed))
-        }
+        serverCount = 0
+        servers = .allocate(capacity: 1)
+        planUses = .allocate(capacity: 1)
+        pathRoom = .allocate(capacity: 1)
         listeners = WorkerListeners(start.listeners)
         self.counters = counters
         self.mailbox = mailbox
-        logs = WorkerLogs(start, events: events)
+        logs = WorkerLogs(events: events)
         self.register = register
         crashNote = CrashNote(worker: start.index)
         drainTimer = .allocate(capacity: 1)
         drainTimer.initialize(to: Timer(.worker, slot: 1))
         scratchFields = .allocate(capacity: Self.scratchFieldsMax)
-        minWaitMicroseconds = start.settings.efficiencyMode ? 100 : 0
-        debugTrapAtRequest = UInt64(max(start.settings.debugTrapAtRequest, 0))
+        minWaitMicroseconds = settings.efficiencyMode ? 100 : 0
+        debugTrapAtRequest = UInt64(max(settings.debugTrapAtRequest, 0))
         random = RandomSource(seed: start.seed &+ UInt64(start.index))
         stickySecret = start.stickySecret
         dateText = .allocate(byteCount: 32, alignment: 1)
         wakeValue = .allocate(capacity: 1)
+        begin(start.plan, logDescriptors: start.logDescriptors)
         applyAddresses(start.addresses)
     }
 

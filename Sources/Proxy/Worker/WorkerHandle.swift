@@ -5,7 +5,7 @@ import Synchronization
 /// A listening socket that belongs to one worker.
 struct WorkerListener: Sendable {
     var fd: Int32
-    /// Which `server` of the plan it serves.
+    /// Which `server` of the plan it serves, by its place there.
     var server: Int
 }
 
@@ -15,8 +15,8 @@ struct WorkerStart: Sendable {
     /// CPU to pin to; nil = not pinned.
     var cpu: Int?
     var listeners: [WorkerListener]
-    var settings: GlobalSettings
-    /// One descriptor per log of `LogPlan`, this worker's own.
+    var plan: ServingPlan
+    /// One descriptor per log of the plan, this worker's own.
     var logDescriptors: [Int32]
     /// Addresses of every `downstream` that are known at the start.
     var addresses: AddressTable

@@ -63,7 +63,6 @@ extension Worker where Ring: ~Copyable {
         case .clientReceive: onClientReceive(completion)
         case .clientSend: onClientSend(completion)
         case .clientWritable, .clientReadable: onClientPoll(completion)
-        case .clientClosed: break
         case .backendConnect: onBackendConnect(completion)
         case .backendReceive: onBackendReceive(completion)
         case .backendSend: onBackendSend(completion)

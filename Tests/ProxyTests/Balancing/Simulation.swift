@@ -117,13 +117,30 @@ final class Simulation {
 
 /// Usable candidates of the given weights with identities of their own.
 func makeCandidates(_ weights: [Int32]) -> Candidates {
-    let candidates = Candidates.allocate(capacity: weights.count)
+    let all = UnsafeMutablePointer<Candidate>.allocate(capacity: max(weights.count, 1))
     for (index, weight) in weights.enumerated() {
         var candidate = Candidate(identity: mixed(UInt64(index) + 1_000), weight: weight)
         candidate.isUsable = true
-        candidates.initializeElement(at: index, to: candidate)
+        (all + index).initialize(to: candidate)
     }
-    return candidates
+    return Candidates(all: all, group: weights.indices.map { Int32($0) })
+}
+
+extension Candidates {
+    /// A group with those members of `all`, in that order.
+    init(all: UnsafeMutablePointer<Candidate>, group: [Int32]) {
+        let members = UnsafeMutablePointer<GroupMember>.allocate(capacity: max(group.count, 1))
+        for (index, candidate) in group.enumerated() {
+            (members + index).initialize(to: GroupMember(candidate: candidate, backend: UInt32(candidate)))
+        }
+        self.init(all: all, members: members, count: group.count)
+    }
+
+    /// Ends a group that owns its candidates.
+    func deallocate() {
+        all.deallocate()
+        members.deallocate()
+    }
 }
 
 /// Seeds of this run: fixed ones, so that a failure can be repeated; printed with each failing expectation as the test's argument.

@@ -219,8 +219,8 @@ final class ScriptedRun {
         let mailbox = Mailbox()
         let counters = CounterBlock(count: WorkerCounter.allCases.count)
         let start = WorkerStart(
-            index: 0, cpu: nil, listeners: [WorkerListener(fd: listener.descriptor, server: 0)], settings: global,
-            logDescriptors: [-1, log, -1], addresses: addresses, seed: seed, clientsMax: 64)
+            index: 0, cpu: nil, listeners: [WorkerListener(fd: listener.descriptor, server: 0)],
+            plan: try! ServingPlan(global), logDescriptors: [-1, log], addresses: addresses, seed: seed, clientsMax: 64)
         var worker = Worker(
             ring: ScriptedRing(kernel), start: start, counters: counters, mailbox: mailbox, events: EventLog(),
             register: BackendRegister())

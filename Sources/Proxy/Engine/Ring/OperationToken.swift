@@ -1,7 +1,7 @@
 /// What a completion belongs to: the first byte of its token.
 enum OperationKind: UInt8 {
     case none, wake, accept
-    case clientReceive, clientSend, clientWritable, clientReadable, clientClosed
+    case clientReceive, clientSend, clientWritable, clientReadable
     case backendConnect, backendReceive, backendSend, backendWritable, backendReadable
     case logWrite
 }

@@ -114,13 +114,13 @@ private func closeSegment(_ buffer: inout MutableSpan<UInt8>, count: inout Int, 
 
 /// What a path may hold unescaped: `pchar` and the slash (RFC 3986 §3.3).
 @inline(__always)
-private func isPathByte(_ byte: UInt8) -> Bool {
+func isPathByte(_ byte: UInt8) -> Bool {
     let low: UInt64 = 0x2fff_ffd2_0000_0000  // ! $ & ' ( ) * + , - . / 0-9 : ; =
     let high: UInt64 = 0x47ff_fffe_87ff_ffff  // @ A-Z _ a-z ~
     if byte >= 0x80 { return false }
     return (byte < 0x40 ? low : high) >> UInt64(byte & 0x3f) & 1 == 1
 }
 
-private func hexadecimalDigit(_ value: UInt8) -> UInt8 {
+func hexadecimalDigit(_ value: UInt8) -> UInt8 {
     value < 10 ? UInt8(ascii: "0") &+ value : UInt8(ascii: "A") &- 10 &+ value
 }

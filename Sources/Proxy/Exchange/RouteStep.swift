@@ -1,0 +1,69 @@
+import Glibc
+
+/// Which virtual host and which of its rules a request belongs to.
+extension Worker where Ring: ~Copyable {
+    mutating func route(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        let server = servers + Int(exchange.pointee.server)
+        let head = exchange.pointee.head
+        let number = server.pointee.plan.hosts.find(UnsafeRawBufferPointer(slice(exchange, head.hostStart, head.hostNameLength)))
+        guard number >= 0 else {
+            answer(exchange, 404, .noVirtualHost)
+            return .done
+        }
+        let host = server.pointee.plan.virtualHosts.baseAddress! + Int(number)
+        var path = UnsafeRawBufferPointer(start: nil, count: 0)
+        if host.pointee.rules.readsPath {
+            guard let normal = normalPath(exchange) else {
+                answer(exchange, 400, .pathRefused)
+                return .done
+            }
+            path = normal
+        }
+        let match = host.pointee.rules.match(path, patterns)
+        if match.gaveUp >= 0 { tellOfGivingUp(host.pointee.rules.label(match.gaveUp)) }
+        guard match.rule >= 0 else {
+            answer(exchange, 404, .noRule)
+            return .done
+        }
+        exchange.pointee.rule = host.pointee.plans.baseAddress! + Int(match.rule)
+        return .next(.limit)
+    }
+
+    /// The request's path in its normal form, good until the next request is routed; nil where it has none. `*` for
+    /// OPTIONS of the server as a whole.
+    private mutating func normalPath(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeRawBufferPointer? {
+        let head = exchange.pointee.head
+        if head.form == .asterisk { return UnsafeRawBufferPointer(slice(exchange, head.targetStart, head.targetLength)) }
+        // `http://host` means its root (RFC 9110 §4.2.3).
+        guard head.pathLength > 0 else { return UnsafeRawBufferPointer(start: StaticString("/").utf8Start, count: 1) }
+        var room = pathRoom.mutableSpan
+        let bytes = slice(exchange, head.pathStart, head.pathLength).span
+        switch normalizePath(bytes, start: 0, length: head.pathLength, into: &room) {
+        case .complete(let length): return UnsafeRawBufferPointer(start: pathRoom.baseAddress, count: length)
+        case .failed: return nil
+        }
+    }
+
+    @inline(never)
+    private func tellOfGivingUp(_ label: LastingBytes) {
+        logs.events.emit(.warning, "a search took too many steps and counts as not found", subject: label.slice)
+    }
+
+    /// Where an exchange goes on that has to be sent once more: at its rule's backends, or, when the plan has changed
+    /// since it was routed, at the choice of the rule.
+    mutating func stepOfNewTry(_ exchange: UnsafeMutablePointer<Exchange>) -> Step {
+        let server = servers + Int(exchange.pointee.server)
+        if exchange.pointee.planUse == server.pointee.planUse { return .selectBackend }
+        changePlan(exchange, server)
+        return .route
+    }
+
+    /// Makes an exchange a user of the plan that its server runs by now.
+    private mutating func changePlan(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
+    ) {
+        leavePlan(exchange)
+        enterPlan(exchange, server)
+        exchange.pointee.flags.insert(.rerouted)
+    }
+}

@@ -1,0 +1,176 @@
+/// Compiles one server into the memory of a plan: what a rule does not say comes from its host, else from its server.
+struct PlanCompiler {
+    let arena: PlanArena
+    let logs: LogPlan
+
+    /// Most `downstream` sections of one server: with all their addresses they are its candidates.
+    static let backendsMax = 1_024
+
+    func compile(_ settings: ServerSettings, identity: Int32) throws(PlanFailure) -> ServerPlan {
+        guard settings.backends.count <= Self.backendsMax else {
+            throw PlanFailure(
+                sentence: "\(settings.location): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
+        }
+        var groups = GroupCollector(settings, arena: arena)
+        let hosts = try virtualHosts(settings, &groups)
+        return ServerPlan(
+            identity: identity,
+            limits: HeadLimits(
+                lineBytesMax: settings.limits.requestLineBytesMax, headBytesMax: settings.limits.headBytesMax,
+                fieldsMax: settings.limits.fieldsMax),
+            bodyBytesMax: settings.limits.bodyBytesMax == 0 ? .max : settings.limits.bodyBytesMax,
+            requestsPerConnectionMax: UInt32(clamping: settings.limits.requestsPerConnectionMax),
+            drainBytesMax: settings.limits.drainBytesMax,
+            headNanoseconds: nanoseconds(settings.timers.headMilliseconds),
+            idleNanoseconds: nanoseconds(settings.timers.keepAliveIdleMilliseconds),
+            tunnelIdleNanoseconds: nanoseconds(settings.timers.tunnelIdleMilliseconds),
+            rateMin: UInt64(max(settings.timers.rateMinBytesPerSecond, 0)),
+            rateGraceNanoseconds: nanoseconds(settings.timers.rateGraceMilliseconds),
+            highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
+            notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
+            allowsTrace: settings.allowTrace, connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
+            pendingMax: settings.pending.countMax == 0 ? .max : Int32(clamping: settings.pending.countMax),
+            pendingNanoseconds: nanoseconds(settings.pending.timeoutMilliseconds),
+            backends: arena.array(
+                settings.backends.map {
+                    BackendPlan(names: BackendNames.of($0), limits: BackendLimits($0), weight: Int32(clamping: $0.weight))
+                }),
+            groups: arena.array(groups.plans), hosts: try hostTable(settings),
+            virtualHosts: arena.array(hosts), fallback: arena.place(rule(settings, nil, nil, group: -1)))
+    }
+
+    /// A server without virtual hosts has one without a name, with one rule for everything.
+    private func virtualHosts(
+        _ settings: ServerSettings, _ groups: inout GroupCollector
+    ) throws(PlanFailure) -> [VirtualHostPlan] {
+        guard !settings.virtualHosts.isEmpty else {
+            let group = groups.group(Array(settings.backends.indices), settings.balancing)
+            return [
+                VirtualHostPlan(
+                    name: .empty, rules: try ruleTable([(name: "", matcher: .all)], settings.location),
+                    plans: arena.array([rule(settings, nil, nil, group: group)]))
+            ]
+        }
+        var hosts: [VirtualHostPlan] = []
+        for host in settings.virtualHosts {
+            var plans: [RulePlan] = []
+            for rule in host.rules {
+                let group = rule.backends.isEmpty ? -1 : groups.group(rule.backends, rule.balancing ?? settings.balancing)
+                plans.append(self.rule(settings, host, rule, group: group))
+            }
+            hosts.append(
+                VirtualHostPlan(
+                    name: LastingBytes(interned: host.name),
+                    rules: try ruleTable(host.rules.map { (name: $0.name, matcher: $0.matcher) }, host.location),
+                    plans: arena.array(plans)))
+        }
+        return hosts
+    }
+
+    private func hostTable(_ settings: ServerSettings) throws(PlanFailure) -> HostTable {
+        guard !settings.virtualHosts.isEmpty else { return .nameless }
+        var names: [[HostName]] = []
+        for host in settings.virtualHosts {
+            var own: [HostName] = []
+            for text in [host.name] + host.aliases {
+                do {
+                    own.append(try HostName(text))
+                } catch {
+                    throw PlanFailure(sentence: "\(host.location): the name '\(text)' \(error.sentence)")
+                }
+            }
+            names.append(own)
+        }
+        let defaultHost = settings.virtualHosts.firstIndex(where: \.isDefault) ?? -1
+        return HostTable(names, defaultHost: Int32(defaultHost), in: arena)
+    }
+
+    private func ruleTable(
+        _ rules: [(name: String, matcher: RuleSettings.Matcher)], _ location: SourceLocation
+    ) throws(PlanFailure) -> RuleTable {
+        do {
+            return try RuleTable(rules, in: arena)
+        } catch {
+            throw PlanFailure(sentence: "\(location): a pattern \(error.sentence)")
+        }
+    }
+
+    /// Resolves what holds for the requests of one rule.
+    private func rule(
+        _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32
+    ) -> RulePlan {
+        func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
+            rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
+        }
+        let name = [host?.name, rule?.name].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "/")
+        let places = logs.places(
+            access: inherited(\.accessLog) ?? server.accessLog, error: inherited(\.errorLog) ?? server.errorLog)
+        let balancing = rule?.balancing ?? server.balancing
+        return RulePlan(
+            name: LastingBytes(interned: name), group: group, stickyCookie: balancing.stickyCookie.map { arena.bytes($0) },
+            bodyGapNanoseconds: nanoseconds(rule?.bodyGapMilliseconds ?? server.timers.bodyGapMilliseconds),
+            writeNanoseconds: nanoseconds(rule?.writeProgressMilliseconds ?? server.timers.writeProgressMilliseconds),
+            accessLog: places.access, errorLog: places.error, forwarding: inherited(\.forwarded) ?? server.forwarded,
+            lasting: RulePlan.lasting(named: name))
+    }
+}
+
+/// Gives rules with equal backends and equal balancing the same group.
+private struct GroupCollector {
+    private let arena: PlanArena
+    private var known: [(members: [Int], balancing: BalancingSettings)] = []
+    private(set) var plans: [BackendGroupPlan] = []
+
+    init(_ settings: ServerSettings, arena: PlanArena) { self.arena = arena }
+
+    mutating func group(_ members: [Int], _ balancing: BalancingSettings) -> Int32 {
+        if let place = known.firstIndex(where: { $0.members == members && $0.balancing == balancing }) { return Int32(place) }
+        known.append((members, balancing))
+        let key: BackendGroupPlan.HashSource =
+            switch (balancing.method, balancing.hashKey) {
+            case (.hash, .source): .source
+            case (.hash, .uri): .uri
+            case (.hash, .header(let name)): .header(arena.bytes(name.lowercased()))
+            case (.hash, .cookie(let name)): .cookie(arena.bytes(name))
+            default: .none
+            }
+        plans.append(
+            BackendGroupPlan(
+                members: arena.array(members.map { Int32($0) }), method: balancing.method, hashKey: key,
+                hashLoadPercentMax: balancing.hashLoadPercentMax, stickyCookie: balancing.stickyCookie.map { arena.bytes($0) }))
+        return Int32(plans.count - 1)
+    }
+}
+
+/// Which servers of a configuration are those of the plan before: they share an address to listen on, or have the same
+/// place in the file.
+struct ServerIdentities {
+    /// One for each server of the new settings.
+    private(set) var numbers: [Int32] = []
+    private(set) var next: Int32
+
+    init(_ settings: GlobalSettings, after previous: ServingPlan?) {
+        next = previous?.nextIdentity ?? 0
+        let old = previous?.settings.servers ?? []
+        var taken = Set<Int>()
+        var found = [Int?](repeating: nil, count: settings.servers.count)
+        for (number, server) in settings.servers.enumerated() {
+            found[number] = old.indices.first { place in
+                !taken.contains(place) && old[place].addresses.contains { server.addresses.contains($0) }
+            }
+            if let place = found[number] { taken.insert(place) }
+        }
+        for number in settings.servers.indices where found[number] == nil && number < old.count && !taken.contains(number) {
+            found[number] = number
+            taken.insert(number)
+        }
+        for place in found {
+            if let place, let previous {
+                numbers.append(previous.servers[place].identity)
+            } else {
+                numbers.append(next)
+                next += 1
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+/// Everything that workers serve by: a configuration compiled into trivial structs, one generation of it.
+///
+/// Made on a cold thread, never changed after that, read by all workers at once. Its memory lives as long as the plan:
+/// the control thread drops it when every worker has said that nothing of it is in use any more.
+final class ServingPlan: @unchecked Sendable {
+    /// Counts the plans of this process from 1.
+    let generation: UInt64
+    let arena: PlanArena
+    /// What it was compiled from; for cold paths.
+    let settings: GlobalSettings
+    /// In the order of the settings.
+    let servers: UnsafeBufferPointer<ServerPlan>
+    let logs: LogPlan
+    /// What the next server that is new will be called.
+    let nextIdentity: Int32
+
+    /// Compiles settings that have been validated.
+    ///
+    /// - Parameter previous: the plan that this one follows: servers that it knows keep their identities.
+    init(_ settings: GlobalSettings, after previous: ServingPlan? = nil) throws(PlanFailure) {
+        generation = (previous?.generation ?? 0) + 1
+        self.settings = settings
+        arena = PlanArena()
+        logs = LogPlan(settings)
+        let identities = ServerIdentities(settings, after: previous)
+        nextIdentity = identities.next
+        let compiler = PlanCompiler(arena: arena, logs: logs)
+        var compiled: [ServerPlan] = []
+        for (number, server) in settings.servers.enumerated() {
+            compiled.append(try compiler.compile(server, identity: identities.numbers[number]))
+        }
+        servers = arena.array(compiled)
+    }
+}
+
+/// Why settings that are valid can't be served, in a sentence for the operator.
+struct PlanFailure: Error {
+    var sentence: String
+}
+
+/// One `server` of a plan: what holds before a rule is known, its sites, and the groups of backends that rules share.
+struct ServerPlan: BitwiseCopyable {
+    /// The same from plan to plan, so that a reload finds its connections and backends again.
+    let identity: Int32
+
+    // Limits and timers of the client's connection.
+    let limits: HeadLimits
+    let bodyBytesMax: UInt64
+    let requestsPerConnectionMax: UInt32
+    let drainBytesMax: Int
+    let headNanoseconds: UInt64
+    let idleNanoseconds: UInt64
+    let tunnelIdleNanoseconds: UInt64
+    let rateMin: UInt64
+    let rateGraceNanoseconds: UInt64
+    let highBytes: Int
+    let lowBytes: Int
+    let splice: SpliceSettings
+    /// Unsent bytes above which the socket of a client takes no more; 0 = as many as the system likes.
+    let notSentLowBytes: Int
+    let via: LastingBytes?
+    let allowsTrace: Bool
+    let connectionsMax: Int
+    /// Of all its groups together.
+    let pendingMax: Int32
+    let pendingNanoseconds: UInt64
+
+    /// In the order of the settings.
+    let backends: UnsafeBufferPointer<BackendPlan>
+    /// Distinct combinations of members and balancing.
+    let groups: UnsafeBufferPointer<BackendGroupPlan>
+    /// Name in Host → place among the virtual hosts; empty = the only one, which has no name.
+    let hosts: HostTable
+    let virtualHosts: UnsafeBufferPointer<VirtualHostPlan>
+    /// Stands for the rule of a request that has found none yet: the server's own values, no backends.
+    let fallback: UnsafePointer<RulePlan>
+}
+
+/// One `vhost` of a server: its rules in the order in which they are tried.
+struct VirtualHostPlan: BitwiseCopyable {
+    let name: LastingBytes
+    /// Normal form of the path → place among `plans` of the first rule that takes it.
+    let rules: RuleTable
+    let plans: UnsafeBufferPointer<RulePlan>
+}
