@@ -9,7 +9,7 @@ struct PlanCompiler {
     func compile(_ settings: ServerSettings, identity: Int32) throws(PlanFailure) -> ServerPlan {
         guard settings.backends.count <= Self.backendsMax else {
             throw PlanFailure(
-                sentence: "\(settings.location): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
+                sentence: "\(settings.location.file):\(settings.location.line): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
         }
         var groups = GroupCollector(settings, arena: arena)
         let hosts = try virtualHosts(settings, &groups)
@@ -47,7 +47,7 @@ struct PlanCompiler {
             let group = groups.group(Array(settings.backends.indices), settings.balancing)
             return [
                 VirtualHostPlan(
-                    name: .empty, rules: try ruleTable([(name: "", matcher: .all)], settings.location),
+                    name: .empty, rules: try ruleTable([(name: "", matcher: .all)], line: settings.location.line, of: settings.location.file),
                     plans: arena.array([rule(settings, nil, nil, group: group)]))
             ]
         }
@@ -61,7 +61,7 @@ struct PlanCompiler {
             hosts.append(
                 VirtualHostPlan(
                     name: LastingBytes(interned: host.name),
-                    rules: try ruleTable(host.rules.map { (name: $0.name, matcher: $0.matcher) }, host.location),
+                    rules: try ruleTable(host.rules.map { (name: $0.name, matcher: $0.matcher) }, line: host.location.line, of: host.location.file),
                     plans: arena.array(plans)))
         }
         return hosts
@@ -76,7 +76,7 @@ struct PlanCompiler {
                 do {
                     own.append(try HostName(text))
                 } catch {
-                    throw PlanFailure(sentence: "\(host.location): the name '\(text)' \(error.sentence)")
+                    throw PlanFailure(sentence: "\(host.location.file):\(host.location.line): the name '\(text)' \(error.sentence)")
                 }
             }
             names.append(own)
@@ -86,12 +86,12 @@ struct PlanCompiler {
     }
 
     private func ruleTable(
-        _ rules: [(name: String, matcher: RuleSettings.Matcher)], _ location: SourceLocation
+        _ rules: [(name: String, matcher: RuleSettings.Matcher)], line: Int, of file: String
     ) throws(PlanFailure) -> RuleTable {
         do {
             return try RuleTable(rules, in: arena)
         } catch {
-            throw PlanFailure(sentence: "\(location): a pattern \(error.sentence)")
+            throw PlanFailure(sentence: "\(file):\(line): a pattern \(error.sentence)")
         }
     }
 

@@ -122,6 +122,7 @@ struct WorkerLogs: ~Copyable {
     }
 
     /// Nobody writes to the entry any more: nobody finds it again, and it ends when its last line is out.
+    @inline(never)
     private mutating func retire(_ place: Int) {
         keys[place]?.companion = -1
         endIfRetired(place)
