@@ -18,15 +18,17 @@ extension Worker where Ring: ~Copyable {
 
     /// The lists and limits of the virtual host and of the rule.
     mutating func limit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        exchange.pointee.rule.pointee.isLimited ? limitByRule(exchange) : .next(.rewrite)
+        exchange.pointee.rule.pointee.admission.isEmpty ? .next(.rewrite) : limitByRule(exchange)
     }
 
     @inline(never)
     private mutating func limitByRule(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        let rule = exchange.pointee.rule
+        let admission = exchange.pointee.rule.pointee.admission
         let address = clientAddress(clients[exchange.pointee.client])
-        for access in [rule.pointee.hostAccess, rule.pointee.access] as InlineArray<2, UnsafePointer<AccessList>?> {
-            guard let access, !access.pointee.allows(address.pointee.host) else { continue }
+        for level in 0..<2 {
+            guard let access = level == 0 ? admission.hostAccess : admission.access,
+                !access.pointee.allows(address.pointee.host)
+            else { continue }
             count(.accessDenied)
             exchange.pointee.flags.remove(.keepsClient)
             if access.pointee.closesSilently {
@@ -36,8 +38,8 @@ extension Worker where Ring: ~Copyable {
             }
             return .done
         }
-        exchange.pointee.limits.virtualHost = rule.pointee.limits.virtualHost
-        exchange.pointee.limits.rule = rule.pointee.limits.rule
+        exchange.pointee.limits.virtualHost = admission.limits.virtualHost
+        exchange.pointee.limits.rule = admission.limits.rule
         notePacing(exchange)
         // A request that a new plan sends here once more has been counted as one, but what is open counts here.
         let wasCounted = exchange.pointee.flags.contains(.rerouted)

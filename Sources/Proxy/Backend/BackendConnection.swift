@@ -26,6 +26,8 @@ struct BackendConnection: BitwiseCopyable {
         static let full = Flags(rawValue: 4096)
         /// Its answer goes by splice: nothing is received into buffers.
         static let splicing = Flags(rawValue: 32768)
+        /// Not read for now: a limit holds its answer back.
+        static let held = Flags(rawValue: 1 << 20)
     }
 
     var timer: Timer

@@ -23,7 +23,7 @@ extension Worker where Ring: ~Copyable {
             return
         }
         connection.pointee.phase = .head
-        connection.pointee.flags.remove([.full, .paused, .splicing])
+        connection.pointee.flags.remove([.full, .paused, .splicing, .held])
         receive(connection)
         offer(connection, backend)
     }

@@ -110,7 +110,10 @@ extension Worker where Ring: ~Copyable {
         writer.append(UnsafeBufferPointer(start: dateText.assumingMemoryBound(to: UInt8.self), count: 29).span)
         writer.append("\r\nContent-Type: text/plain\r\nContent-Length: ")
         writer.append(decimal: UInt64(bodyLength))
-        if status == 503 || status == 429 { writer.append("\r\nRetry-After: 1") }
+        if status == 503 || status == 429 {
+            writer.append("\r\nRetry-After: ")
+            writer.append(decimal: status == 429 ? retryAfterSeconds : 1)
+        }
         if status == 405 { writer.append("\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH") }
         if closes { writer.append("\r\nConnection: close") }
         writer.append("\r\n\r\n")

@@ -40,6 +40,12 @@ struct Exchange: BitwiseCopyable {
         /// Passes the steps from `route` on for a second time, because the plan has changed: what counts requests has
         /// counted this one.
         static let rerouted = Flags(rawValue: 1_048_576)
+        /// Some limit holds for its bytes from the client, or to it.
+        static let pacesRead = Flags(rawValue: 1 << 26)
+        static let pacesWrite = Flags(rawValue: 1 << 27)
+        /// The next bytes of that direction have to wait until `readAt` or `writeAt`.
+        static let waitsToRead = Flags(rawValue: 1 << 28)
+        static let waitsToWrite = Flags(rawValue: 1 << 29)
     }
 
     /// How the answer's body ends toward the client.
@@ -54,6 +60,17 @@ struct Exchange: BitwiseCopyable {
     var rule: UnsafePointer<RulePlan>
     /// Which generation of the plan it counts as a user of: a place among the worker's `planUses`. -1 = none: tunnels.
     var planUse: Int32 = -1
+    /// The rate limits that it is under; kept by its plan, or by itself while it is a tunnel.
+    var limits = LimitChain()
+    /// Levels of them at which it counts as open, one bit each.
+    var openLevels: UInt8 = 0
+    /// Ends the wait for bytes that have to come or go later.
+    var paceTimer: Timer
+    var readAt: UInt64 = 0
+    var writeAt: UInt64 = 0
+    /// Bytes that were reserved and not used yet: from the client, and held back on their way to it.
+    var readCredit = 0
+    var heldBytes = 0
     var step = Step.admit
     var flags: Flags = []
     /// Index of the chosen backend; -1 = none yet.
@@ -124,6 +141,7 @@ struct Exchange: BitwiseCopyable {
         fields: UnsafeMutablePointer<FieldRange>, clock: RingClock
     ) {
         timer = Timer(.exchange, slot: slot)
+        paceTimer = Timer(.pace, slot: slot)
         self.slot = slot
         self.client = client
         self.server = server

@@ -36,6 +36,7 @@ extension Worker where Ring: ~Copyable {
             abort(client, .outOfMemory)
             return staysOnConnection
         }
+        if exchange.pointee.flags.contains(.pacesWrite) { paceAnswer(exchange, client, length) }
         markDirty(client)
         if client.pointee.output.count >= servers[Int(client.pointee.server)].plan.highBytes {
             pauseReading(connections[exchange.pointee.connection])
@@ -98,7 +99,7 @@ extension Worker where Ring: ~Copyable {
         let wasSent = exchange.pointee.flags.contains(.requestSent)
         release(connection, of: exchange)
         connection.pointee.phase = .head
-        connection.pointee.flags.remove([.paused, .splicing])
+        connection.pointee.flags.remove([.paused, .splicing, .held])
         if exchange.pointee.flags.contains(.abandoned) { releaseSlot(exchange) }
         let isStillSending = connection.pointee.flags.contains(.sending) || !connection.pointee.output.isEmpty
         if !wasSent || connection.pointee.flags.contains(.doomed) || connection.pointee.exchanges.isEmpty && isStillSending {

@@ -2,6 +2,7 @@
 struct PlanCompiler {
     let arena: PlanArena
     let logs: LogPlan
+    let limits: LimitRegister
 
     /// Most `downstream` sections of one server: with all their addresses they are its candidates.
     static let backendsMax = 1_024
@@ -12,7 +13,11 @@ struct PlanCompiler {
                 sentence: "\(settings.location.file):\(settings.location.line): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
         }
         var groups = GroupCollector(settings, arena: arena)
-        let hosts = try virtualHosts(settings, &groups)
+        let place = "server \(identity)"
+        let limit = limits.limit(settings.scope.limits, at: place, for: arena)
+        let access = access(settings.scope.access)
+        let isFronted = settings.proxyProtocol.mode != .off
+        let hosts = try virtualHosts(settings, &groups, at: place)
         return ServerPlan(
             identity: identity,
             limits: HeadLimits(
@@ -29,6 +34,10 @@ struct PlanCompiler {
             highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
             notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
             allowsTrace: settings.allowTrace, connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
+            access: access, limit: limit, proxyProtocol: settings.proxyProtocol.mode,
+            proxyFrom: isFronted ? arena.place(AccessList(AccessSettings(allow: settings.proxyProtocol.from), in: arena)) : nil,
+            skipsProxyHeads: settings.proxyProtocol.others == .ignore,
+            checksPeers: access != nil || isFronted || limit.map { $0.pointee.countsOpen } ?? false,
             pendingMax: settings.pending.countMax == 0 ? .max : Int32(clamping: settings.pending.countMax),
             pendingNanoseconds: nanoseconds(settings.pending.timeoutMilliseconds),
             backends: arena.array(
@@ -41,7 +50,7 @@ struct PlanCompiler {
 
     /// A server without virtual hosts has one without a name, with one rule for everything.
     private func virtualHosts(
-        _ settings: ServerSettings, _ groups: inout GroupCollector
+        _ settings: ServerSettings, _ groups: inout GroupCollector, at place: String
     ) throws(PlanFailure) -> [VirtualHostPlan] {
         guard !settings.virtualHosts.isEmpty else {
             let group = groups.group(Array(settings.backends.indices), settings.balancing)
@@ -54,9 +63,15 @@ struct PlanCompiler {
         var hosts: [VirtualHostPlan] = []
         for host in settings.virtualHosts {
             var plans: [RulePlan] = []
-            for rule in host.rules {
+            var admission = RuleAdmission()
+            admission.hostAccess = access(host.scope.access)
+            admission.limits.virtualHost = limits.limit(host.scope.limits, at: "\(place) / \(host.name)", for: arena)
+            for (number, rule) in host.rules.enumerated() {
                 let group = rule.backends.isEmpty ? -1 : groups.group(rule.backends, rule.balancing ?? settings.balancing)
-                plans.append(self.rule(settings, host, rule, group: group))
+                let title = rule.name.isEmpty ? "\(number)" : rule.name
+                admission.access = access(rule.scope.access)
+                admission.limits.rule = limits.limit(rule.scope.limits, at: "\(place) / \(host.name) / \(title)", for: arena)
+                plans.append(self.rule(settings, host, rule, group: group, admission))
             }
             hosts.append(
                 VirtualHostPlan(
@@ -97,7 +112,8 @@ struct PlanCompiler {
 
     /// Resolves what holds for the requests of one rule.
     private func rule(
-        _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32
+        _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32,
+        _ admission: RuleAdmission = RuleAdmission()
     ) -> RulePlan {
         func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
             rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
@@ -111,7 +127,13 @@ struct PlanCompiler {
             bodyGapNanoseconds: nanoseconds(rule?.bodyGapMilliseconds ?? server.timers.bodyGapMilliseconds),
             writeNanoseconds: nanoseconds(rule?.writeProgressMilliseconds ?? server.timers.writeProgressMilliseconds),
             accessLog: places.access, errorLog: places.error, forwarding: inherited(\.forwarded) ?? server.forwarded,
-            lasting: RulePlan.lasting(named: name))
+            lasting: RulePlan.lasting(named: name), admission: admission)
+    }
+
+    /// A list in the memory of the plan; nil where everybody may come in.
+    private func access(_ settings: AccessSettings) -> UnsafePointer<AccessList>? {
+        let list = AccessList(settings, in: arena)
+        return list.allowsEverybody ? nil : arena.place(list)
     }
 }
 

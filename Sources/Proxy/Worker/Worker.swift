@@ -55,6 +55,11 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var dirtyConnections = noSlot
     /// Servers whose queues may move on at the end of this tick.
     var queuesMayMove = false
+    /// What the process knows of client addresses, and what this worker has borrowed of it.
+    var clientTable: ClientTable
+    let clientCredits = ClientCredits()
+    /// What the next 429 tells in Retry-After.
+    var retryAfterSeconds: UInt64 = 1
     /// Connections whose receive found no buffer.
     var starvedCount = 0
     /// Requests that arrived in this tick.
@@ -116,6 +121,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         servers = .allocate(capacity: 1)
         planUses = .allocate(capacity: 1)
         pathRoom = .allocate(capacity: 1)
+        clientTable = start.plan.limits.table
         listeners = WorkerListeners(start.listeners)
         self.counters = counters
         self.mailbox = mailbox
