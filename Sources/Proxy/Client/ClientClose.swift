@@ -71,6 +71,7 @@ extension Worker where Ring: ~Copyable {
         client.pointee.output.clear(into: &blocks)
         ring.startClose(client.pointee.fd)
         leaveLimit(client)
+        if client.pointee.flags.contains(.ownsConnections) { closeConnections(of: client) }
         servers[Int(client.pointee.server)].connections &-= 1
         clients.giveBack(client.pointee.timer.slot)
         count(.clientsOpen, -1)
