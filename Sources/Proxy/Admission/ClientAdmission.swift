@@ -39,7 +39,6 @@ extension Worker where Ring: ~Copyable {
         guard let limit = server.pointee.plan.limit else { return true }
         guard openOne(limit, clientAddress(client)) else {
             count(.connectionsLimited)
-            retryAfterSeconds = 1
             refuse(client, 429, .connectionLimit)
             return false
         }

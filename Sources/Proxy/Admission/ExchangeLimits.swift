@@ -18,7 +18,7 @@ extension Worker where Ring: ~Copyable {
 
     /// The lists and limits of the virtual host and of the rule.
     mutating func limit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        exchange.pointee.rule.pointee.admission.isEmpty ? .next(.rewrite) : limitByRule(exchange)
+        exchange.pointee.rule.pointee.admission.isEmpty ? .next(.answer) : limitByRule(exchange)
     }
 
     @inline(never)
@@ -57,7 +57,7 @@ extension Worker where Ring: ~Copyable {
                 return .done
             }
         }
-        return .next(.rewrite)
+        return .next(.answer)
     }
 
     /// Tokens of the wider limits go back when a narrower one refuses: a rule that is flooded does not use up its server.
@@ -76,8 +76,7 @@ extension Worker where Ring: ~Copyable {
 
     private mutating func refuseRequest(_ exchange: UnsafeMutablePointer<Exchange>, _ reason: FailureReason) {
         count(reason == .requestLimit ? .requestsLimited : .connectionsLimited)
-        if reason == .connectionLimit { retryAfterSeconds = 1 }
-        answer(exchange, 429, reason)
+        answer(exchange, 429, reason, retrySeconds: reason == .connectionLimit ? 1 : retrySeconds)
     }
 
     /// Takes the token of one request from both of a limit's buckets; false, with the seconds to wait noted, when there is none.
@@ -103,7 +102,7 @@ extension Worker where Ring: ~Copyable {
 
     /// What Retry-After will say: whole seconds, at least one.
     private mutating func noteRetry(_ nanoseconds: UInt64) {
-        retryAfterSeconds = max(1, (nanoseconds &+ 999_999_999) / 1_000_000_000)
+        retrySeconds = UInt32(clamping: max(1, (nanoseconds &+ 999_999_999) / 1_000_000_000))
     }
 
     // MARK: - What is open

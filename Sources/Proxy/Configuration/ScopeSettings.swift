@@ -11,4 +11,5 @@ struct ScopeSettings: Sendable {
     var limits = LimitSettings()
     /// Who may come in must be let in by every level.
     var access = AccessSettings()
+    var answers = AnswerSettings()
 }

@@ -3,11 +3,13 @@ enum FailureReason: UInt8 {
     case none
     // The client's side.
     case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
-    case bodyTooLarge, methodRefused, pathRefused, accessDenied, requestLimit, connectionLimit, proxyRefused
+    case bodyTooLarge, methodRefused, pathRefused, targetTooLong, accessDenied, requestLimit, connectionLimit, proxyRefused
     // The configuration's.
     case noVirtualHost, noRule
     // Ours.
-    case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend
+    case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend, maintenance
+    // Where a backend sent the request on.
+    case redirectInvalid, redirectRefused, redirectLoop, bodyNotKept, nameUnknown
     // The backend's side.
     case connectFailed, connectTimeout, backendReadTimeout, backendWriteTimeout, backendClosed, backendReset
     case badAnswer, answerTooShort
@@ -32,6 +34,7 @@ enum FailureReason: UInt8 {
         case .connectionLimit: "connection-limit"
         case .proxyRefused: "proxy-head"
         case .pathRefused: "path-refused"
+        case .targetTooLong: "target-too-long"
         case .noVirtualHost: "no-virtual-host"
         case .noRule: "no-rule"
         case .pendingTimeout: "pending-timeout"
@@ -39,6 +42,12 @@ enum FailureReason: UInt8 {
         case .outOfMemory: "out-of-memory"
         case .stopping: "stopping"
         case .noBackend: "no-backend"
+        case .maintenance: "maintenance"
+        case .redirectInvalid: "redirect-invalid"
+        case .redirectRefused: "redirect-refused"
+        case .redirectLoop: "redirect-loop"
+        case .bodyNotKept: "body-not-kept"
+        case .nameUnknown: "name-unknown"
         case .connectFailed: "connect-failed"
         case .connectTimeout: "connect-timeout"
         case .backendReadTimeout: "backend-read-timeout"

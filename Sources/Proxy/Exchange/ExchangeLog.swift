@@ -28,7 +28,8 @@ extension Worker where Ring: ~Copyable {
         return (entries[Int(rule.pointee.accessLog)], entries[Int(rule.pointee.errorLog)])
     }
 
-    private mutating func fill(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
+    /// Tells a record what is known of an exchange by now; its slices are good while the exchange lives.
+    mutating func fill(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
         let client = clients[exchange.pointee.client]
         let head = exchange.pointee.head
         record.client = UnsafePointer(clientAddress(client))
@@ -47,7 +48,10 @@ extension Worker where Ring: ~Copyable {
             head.form == .origin || head.pathLength > 0
             ? byteSlice(exchange, head.pathStart, head.pathLength) : head.form == .asterisk ? record.target : ByteSlice("/")
         if head.hasQuery { record.query = byteSlice(exchange, head.queryStart, head.queryLength) }
-        if head.hostLength > 0 { record.host = byteSlice(exchange, head.hostStart, head.hostLength) }
+        if head.hostLength > 0 {
+            record.host = byteSlice(exchange, head.hostStart, head.hostLength)
+            record.hostName = byteSlice(exchange, head.hostStart, head.hostNameLength)
+        }
         record.protocolName = head.versionMinor == 0 ? ByteSlice("HTTP/1.0") : ByteSlice("HTTP/1.1")
         record.status = exchange.pointee.status
         record.backendStatus = exchange.pointee.backendStatus
@@ -132,7 +136,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Logs a request that was refused before it became an exchange.
     mutating func logRefusal(
-        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ word: StaticString
+        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ word: StaticString, bytes: Int, bodyBytes: Int
     ) {
         let server = servers + Int(client.pointee.server)
         let (access, error) = logEntries(server.pointee.plan.fallback, server.pointee.planUse)
@@ -146,6 +150,8 @@ extension Worker where Ring: ~Copyable {
         record.endNanoseconds = clock.wall
         record.status = status
         record.reason = word
+        record.clientBytesSent = UInt64(bytes)
+        record.bodyBytesSent = UInt64(bodyBytes)
         record.requestNumber = client.pointee.requestCount
         record.batchSize = batchSize
         if access >= 0 { logs.append(record, to: access) }

@@ -10,6 +10,8 @@ enum Step: UInt8 {
     case route
     /// May it be served now, or has its rule had enough?
     case limit
+    /// Is a backend needed at all, or have we an answer of our own?
+    case answer
     /// What changes on its way to them?
     case rewrite
     /// Which of them serves it; waits where none is free.
@@ -47,6 +49,7 @@ extension Worker where Ring: ~Copyable {
             case .admit: result = admit(exchange)
             case .route: result = route(exchange)
             case .limit: result = limit(exchange)
+            case .answer: result = answerOurselves(exchange)
             case .rewrite: result = rewrite(exchange)
             case .selectBackend: result = selectBackend(exchange)
             case .sendRequest: result = sendRequest(exchange)
@@ -154,6 +157,10 @@ extension Worker where Ring: ~Copyable {
     private mutating func admit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { debugTrap() }
         let server = servers + Int(exchange.pointee.server)
+        if let path = server.pointee.plan.healthPath, isHealthCheck(exchange, path) {
+            answerHealth(exchange)
+            return .done
+        }
         switch exchange.pointee.head.method {
         case .connect:
             answer(exchange, 405, .methodRefused)
