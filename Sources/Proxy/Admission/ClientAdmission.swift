@@ -29,7 +29,7 @@ extension Worker where Ring: ~Copyable {
         if let access = server.pointee.plan.access, !access.pointee.allows(clientAddress(client).pointee.host) {
             count(.accessDenied)
             if access.pointee.closesSilently {
-                logRefusal(client, 403, FailureReason.accessDenied.word)
+                logRefusal(client, 0, FailureReason.accessDenied.word, bytes: 0, bodyBytes: 0)
                 close(client)
             } else {
                 refuse(client, 403, .accessDenied)
