@@ -159,7 +159,7 @@ final class ControlThread {
         let assignment = handover.assignment
         var source = SystemRandomNumberGenerator()
         let seed: UInt64 = source.next()
-        let stickySecret = StickySecret.random()
+        let stickySecret = settings.stickySecret.map { StickySecret(text: $0) } ?? .random()
         let plan: ServingPlan
         do {
             plan = try ServingPlan(settings)
