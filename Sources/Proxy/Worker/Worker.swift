@@ -125,6 +125,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         planUses = .allocate(capacity: 1)
         pathRoom = .allocate(capacity: 1)
         clientTable = start.plan.limits.table
+        precondition(start.index < start.plan.limits.workerCount, "rate limits have no place for worker \(start.index)")
         listeners = WorkerListeners(start.listeners)
         self.counters = counters
         self.mailbox = mailbox
