@@ -66,7 +66,7 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
             .coming("strip-headers", .rproxy2, .list, "removing fields of answers", default: "empty", "Fields to remove from answers."),
         ] + answerRows(\.settings.scope),
         sections: [
-            tlsSection(), siteLogging(\.settings.scope, .rproxy2), siteHeaders(\.settings.scope),
+            tlsSection(), siteLogging(\.settings.scope), siteHeaders(\.settings.scope),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
                 "Which paths go to which backends; the first rule that takes a path counts.",
@@ -76,7 +76,9 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
         finish: { host, section in
             finishAnswers(host.settings.scope, section)
             host.settings.aliases = host.names.dropFirst().map(\.text)
-            if host.rules.isEmpty && !host.settings.scope.answers.answersAll { section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404") }
+            if host.rules.isEmpty && !host.settings.scope.answers.answersAll {
+                section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404")
+            }
         })
 }
 
@@ -110,7 +112,7 @@ private func ruleRows() -> SectionRows<RuleDraft> {
                 timer("upstream-write-timeout", \.settings.writeProgressMilliseconds, "Longest time a client may take nothing of an answer."),
                 passthroughRow(\.settings.isPassthrough),
             ] + delegationRows(\.settings.delegation) + answerRows(\.settings.scope),
-        sections: [siteLogging(\.settings.scope, .weir), siteHeaders(\.settings.scope)] + admissionSections(\.settings.scope) + answerSections(\.settings.scope),
+        sections: [siteLogging(\.settings.scope).new, siteHeaders(\.settings.scope)] + admissionSections(\.settings.scope) + answerSections(\.settings.scope),
         finish: { rule, section in
             finishRule(&rule, section)
             finishAnswers(rule.settings.scope, section)
@@ -140,7 +142,7 @@ func rewriteSection() -> NestedRows<ServerDraft> {
             rewrite.location = section.name.location
             return rewrite
         },
-        store: { server, rewrite, _ in server.rewrites.append(rewrite) }, all: { $0.rewrites.map { (nil, $0) } })
+        store: { server, rewrite, _ in if !rewrite.source.isEmpty { server.rewrites.append(rewrite) } }, all: { $0.rewrites.map { (nil, $0) } })
 }
 
 /// `headers` of a virtual host or a rule: takes the place of those of the next level up as a whole.
@@ -152,9 +154,9 @@ private func siteHeaders<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) 
 }
 
 /// `logging` of a virtual host or a rule.
-private func siteLogging<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>, _ origin: WordOrigin) -> NestedRows<Owner> {
+private func siteLogging<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) -> NestedRows<Owner> {
     .section(
-        "logging", origin, loggingRows(alsoFlat: false), "Logs of its own, in place of those of the next level up.",
+        "logging", .rproxy2, loggingRows(alsoFlat: false), "Logs of its own, in place of those of the next level up.",
         blank: { _, _ in LoggingDraft() },
         store: { owner, logging, _ in
             owner[keyPath: scope].accessLog = logging.request
@@ -167,4 +169,20 @@ private func siteLogging<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>, 
             logging.error = error
             return [(nil, logging)]
         })
+}
+
+extension NestedRows {
+    /// The section where RProxy has none like it: all its words are new there.
+    fileprivate var new: NestedRows {
+        NestedRows(
+            word: word, origin: .weir, sentence: sentence, title: title, repeatable: repeatable, status: status, inBothDialects: inBothDialects,
+            read: read, show: show,
+            entries: { path in
+                entries(path).map { entry in
+                    var entry = entry
+                    entry.origin = .weir
+                    return entry
+                }
+            })
+    }
 }

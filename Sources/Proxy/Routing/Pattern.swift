@@ -99,6 +99,8 @@ struct PatternScratch: ~Copyable {
     fileprivate let matchData: OpaquePointer
     fileprivate let context: OpaquePointer
     private let stack: OpaquePointer?
+    /// For the walk along a path that finds which patterns are worth a search.
+    let cursors: UnsafeMutablePointer<Int32>
 
     /// Room for the search itself, per worker; touched only as far as patterns nest.
     private static let stackBytesMax = 256 * 1024
@@ -112,6 +114,7 @@ struct PatternScratch: ~Copyable {
         }
         matchData = data
         self.context = context
+        cursors = .allocate(capacity: PrefixTrie.depthMax)
         stack = pcre2_jit_stack_create_8(32 * 1024, Self.stackBytesMax, nil)
         if let stack { pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack)) }
         pcre2_set_heap_limit_8(context, Self.heapKibibytesMax)
@@ -125,5 +128,6 @@ struct PatternScratch: ~Copyable {
         pcre2_match_data_free_8(matchData)
         pcre2_match_context_free_8(context)
         if let stack { pcre2_jit_stack_free_8(stack) }
+        cursors.deallocate()
     }
 }
