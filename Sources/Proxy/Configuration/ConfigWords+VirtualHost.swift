@@ -66,7 +66,7 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
             .coming("strip-headers", .rproxy2, .list, "removing fields of answers", default: "empty", "Fields to remove from answers."),
         ] + answerRows(\.settings.scope),
         sections: [
-            tlsSection(), siteLogging(\.settings.scope), siteHeaders(\.settings.scope),
+            tlsSection(), loggingSection(\.settings.scope), siteHeaders(\.settings.scope),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
                 "Which paths go to which backends; the first rule that takes a path counts.",
@@ -112,7 +112,7 @@ private func ruleRows() -> SectionRows<RuleDraft> {
                 timer("upstream-write-timeout", \.settings.writeProgressMilliseconds, "Longest time a client may take nothing of an answer."),
                 passthroughRow(\.settings.isPassthrough),
             ] + delegationRows(\.settings.delegation) + answerRows(\.settings.scope),
-        sections: [siteLogging(\.settings.scope).new, siteHeaders(\.settings.scope)] + admissionSections(\.settings.scope) + answerSections(\.settings.scope),
+        sections: [loggingSection(\.settings.scope).new, siteHeaders(\.settings.scope)] + admissionSections(\.settings.scope) + answerSections(\.settings.scope),
         finish: { rule, section in
             finishRule(&rule, section)
             finishAnswers(rule.settings.scope, section)
@@ -151,24 +151,6 @@ private func siteHeaders<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) 
         "headers", .rproxy2, headersRows(), "What its backends are told about the client, in place of what the next level up says.",
         blank: { _, _ in HeadersDraft() }, store: { owner, headers, _ in owner[keyPath: scope].forwarded = headers.settings },
         all: { owner in owner[keyPath: scope].forwarded.map { [(nil, HeadersDraft($0))] } ?? [] })
-}
-
-/// `logging` of a virtual host or a rule.
-private func siteLogging<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) -> NestedRows<Owner> {
-    .section(
-        "logging", .rproxy2, loggingRows(alsoFlat: false), "Logs of its own, in place of those of the next level up.",
-        blank: { _, _ in LoggingDraft() },
-        store: { owner, logging, _ in
-            owner[keyPath: scope].accessLog = logging.request
-            owner[keyPath: scope].errorLog = logging.error
-        },
-        all: { owner in
-            guard let request = owner[keyPath: scope].accessLog, let error = owner[keyPath: scope].errorLog else { return [] }
-            var logging = LoggingDraft()
-            logging.request = request
-            logging.error = error
-            return [(nil, logging)]
-        })
 }
 
 extension NestedRows {

@@ -11,5 +11,7 @@ struct ScopeSettings: Sendable {
     var limits = LimitSettings()
     /// Who may come in must be let in by every level.
     var access = AccessSettings()
+    /// RProxy 2's `general`, wherever it stands: the operator's log of the whole process.
+    var operatorLog: LogSettings?
     var answers = AnswerSettings()
 }
