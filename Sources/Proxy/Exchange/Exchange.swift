@@ -40,6 +40,8 @@ struct Exchange: BitwiseCopyable {
         /// Passes the steps from `route` on for a second time, because the plan has changed: what counts requests has
         /// counted this one.
         static let rerouted = Flags(rawValue: 1_048_576)
+        /// Comes from a peer whose fields about its own clients count.
+        static let fromTrustedPeer = Flags(rawValue: 1 << 30)
         /// After its head, bytes pass both ways unread.
         static let passthrough = Flags(rawValue: 1 << 24)
         /// Is sent on: not its rule's backends serve it, but the target that one of them named.
@@ -83,6 +85,11 @@ struct Exchange: BitwiseCopyable {
     var fields: UnsafeMutablePointer<FieldRange>
     var fieldBlock: UnsafeMutablePointer<Block>?
     var fieldCount: Int = 0
+
+    /// The target that the backend gets, where it is another one.
+    var target: UnsafeMutablePointer<Block>?
+    /// Place of the field with the identifier that a trusted peer gave the request; -1 = it has ours.
+    var identifierField: Int16 = -1
 
     // The request's body.
     var requestRemaining: UInt64 = 0

@@ -35,6 +35,7 @@ extension Worker where Ring: ~Copyable {
         record.client = UnsafePointer(clientAddress(client))
         record.workerIndex = UInt32(index)
         record.requestID = requestID(exchange.pointee.startedWall, exchange.pointee.sequence)
+        record.peerRequestID = peerRequestID(exchange)
         record.startNanoseconds = exchange.pointee.startedWall
         record.endNanoseconds = clock.wall
         record.totalNanoseconds = Int64(clock.now &- exchange.pointee.startedAt)
@@ -87,7 +88,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Names a request: worker, time, and a number that no other of its requests has.
-    private func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
+    func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
         (wallNanoseconds / 1_000_000) &<< 24 ^ UInt64(index) &<< 52 ^ sequence & 0xFF_FFFF
     }
 
