@@ -92,9 +92,12 @@ struct DelegationPolicyTests {
     @Test(
         "literals are known for what they are",
         arguments: [("127.0.0.1:80", true), ("[::1]", true), ("[::ffff:1.2.3.4]:80", true), ("127.1", false), ("0x7f000001", false), ("a", false)])
-    func literals(_ value: String, _ expected: Bool) throws {
+    func literals(_ value: String, _ expected: Bool) {
         let bytes = Array(value.utf8)
-        let target = try #require(DelegationTarget(bytes.span))
+        guard let target = DelegationTarget(bytes.span) else {
+            Issue.record("no target")
+            return
+        }
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 16)
         defer { memory.deallocate() }
         let state = memory.assumingMemoryBound(to: DelegationState.self)
