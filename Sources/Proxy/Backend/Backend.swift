@@ -13,7 +13,7 @@ struct Backend: BitwiseCopyable {
     let server: Int32
     /// Place among the `downstream` sections of its server.
     var settingsIndex: Int32
-    let names: UnsafePointer<BackendNames>
+    var names: UnsafePointer<BackendNames>
     var address: SocketAddress
     var limits: BackendLimits
     var state = State.up
@@ -65,6 +65,8 @@ struct BackendLimits: BitwiseCopyable {
     var lowBytes: Int
     var head: HeadLimits
     var pipeline: Int32
+    /// Time to first byte up to which connections are shared.
+    var pipelineNanoseconds: UInt64
     var hasPendingQueue: Bool
     var pendingNanoseconds: UInt64
     var pendingMax: Int32

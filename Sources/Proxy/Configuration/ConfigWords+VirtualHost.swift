@@ -58,7 +58,7 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
             .flag("default", .weir, \.settings.isDefault, "Takes the requests whose name no virtual host has.").with { $0.inBothDialects = true },
         ] + answerRows(\.settings.scope) + editRows(\.settings.scope, .rproxy2),
         sections: [
-            tlsSection(), siteLogging(\.settings.scope, .rproxy2), siteHeaders(\.settings.scope),
+            tlsSection(), loggingSection(\.settings.scope), siteHeaders(\.settings.scope),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
                 "Which paths go to which backends; the first rule that takes a path counts.",
@@ -105,7 +105,7 @@ private func ruleRows() -> SectionRows<RuleDraft> {
                 passthroughRow(\.settings.isPassthrough),
             ] + delegationRows(\.settings.delegation) + answerRows(\.settings.scope) + editRows(\.settings.scope),
         sections: [
-            siteLogging(\.settings.scope, .weir), siteHeaders(\.settings.scope),
+            loggingSection(\.settings.scope).new, siteHeaders(\.settings.scope),
             rewriteSection(\.settings.rewrite), reverseSection(\.settings.reverses),
         ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope),
         finish: { rule, section in
@@ -120,7 +120,8 @@ func rewriteSection() -> NestedRows<ServerDraft> {
     .section(
         "rewrite", .rproxy1, rewriteRows(isRProxy1: true), repeatable: true,
         "Takes the paths in which src is found, and changes them; the first one counts.",
-        blank: { _, section in RewriteDraft(section) }, store: { server, rewrite, _ in server.rewrites.append(rewrite) },
+        blank: { _, section in RewriteDraft(section) },
+        store: { server, rewrite, _ in if rewrite.settings.path != .keep { server.rewrites.append(rewrite) } },
         all: { $0.rewrites.map { (nil, $0) } })
 }
 
@@ -132,20 +133,18 @@ private func siteHeaders<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) 
         all: { owner in owner[keyPath: scope].forwarded.map { [(nil, HeadersDraft($0))] } ?? [] })
 }
 
-/// `logging` of a virtual host or a rule.
-private func siteLogging<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>, _ origin: WordOrigin) -> NestedRows<Owner> {
-    .section(
-        "logging", origin, loggingRows(alsoFlat: false), "Logs of its own, in place of those of the next level up.",
-        blank: { _, _ in LoggingDraft() },
-        store: { owner, logging, _ in
-            owner[keyPath: scope].accessLog = logging.request
-            owner[keyPath: scope].errorLog = logging.error
-        },
-        all: { owner in
-            guard let request = owner[keyPath: scope].accessLog, let error = owner[keyPath: scope].errorLog else { return [] }
-            var logging = LoggingDraft()
-            logging.request = request
-            logging.error = error
-            return [(nil, logging)]
-        })
+extension NestedRows {
+    /// The section where RProxy has none like it: all its words are new there.
+    fileprivate var new: NestedRows {
+        NestedRows(
+            word: word, origin: .weir, sentence: sentence, title: title, repeatable: repeatable, status: status, inBothDialects: inBothDialects,
+            read: read, show: show,
+            entries: { path in
+                entries(path).map { entry in
+                    var entry = entry
+                    entry.origin = .weir
+                    return entry
+                }
+            })
+    }
 }

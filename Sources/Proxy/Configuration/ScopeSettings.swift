@@ -7,6 +7,8 @@ struct ScopeSettings: Sendable {
     /// nil = the logs of the next level up.
     var accessLog: LogSettings?
     var errorLog: LogSettings?
+    /// RProxy 2's `general`, wherever it stands: the operator's log of the whole process.
+    var operatorLog: LogSettings?
     /// nil = those of the next level up.
     var requestEdits: HeaderEditSettings?
     var responseEdits: HeaderEditSettings?

@@ -19,6 +19,7 @@ func finishRule(_ draft: inout RuleDraft, _ section: ReadSection) {
     } else if written.isEmpty {
         section.error("uri-match", "rule '\(name)' has no matcher: it needs uri-match, uri-gmatch or uri-rmatch; uri-gmatch = \"*\" takes every request")
     }
+    if section.has("downstreams"), draft.backends == nil { draft.backends = [] }
     draft.balancingWords = Set(balancingWords.filter(section.has))
     (draft.exact, draft.glob, draft.pattern) = draft.settings.matcher.words
 }

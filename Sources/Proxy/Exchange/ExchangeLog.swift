@@ -43,6 +43,7 @@ extension Worker where Ring: ~Copyable {
         if exchange.pointee.firstByteAt >= exchange.pointee.sentAt, exchange.pointee.sentAt > 0 {
             record.firstByteNanoseconds = Int64(exchange.pointee.firstByteAt &- exchange.pointee.sentAt)
         }
+        if exchange.pointee.rule.pointee.name.count > 0 { record.ruleName = exchange.pointee.rule.pointee.name.slice }
         record.method = byteSlice(exchange, head.methodStart, head.methodLength)
         record.target = byteSlice(exchange, head.targetStart, head.targetLength)
         record.path =

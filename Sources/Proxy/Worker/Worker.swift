@@ -25,6 +25,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var plans: [ServingPlan?] = []
     /// Some generation has lost its last user.
     var plansMayEnd = false
+    /// Servers that the newest plan does not have and that still have something to do.
+    var leavingServers = 0
     /// The newest plan's place.
     var newestPlan: Int32 = 0
     var listeners: WorkerListeners
@@ -71,6 +73,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var mustStop = false
     var minWaitMicroseconds: UInt32
     var lastTrim: UInt64 = 0
+    /// The last look at spare memory gave some back, or something has happened since.
+    var trimHelps = true
     var requestsSeen: UInt64 = 0
     var debugTrapAtRequest: UInt64
     var random: RandomSource

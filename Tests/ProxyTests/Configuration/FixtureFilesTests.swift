@@ -111,18 +111,12 @@ struct FixtureFilesTests {
                 "ssl enabled protocols-on protocols-off cert key ca capath ciphers verify-peer enforce-peer-cert verify-depth context-timeout cache-enabled cache-timeout cache-size",
             "passing on client certificates":
                 "x-ssl-subject x-ssl-issuer x-ssl-notbefore x-ssl-notafter x-ssl-serial x-ssl-cipher x-ssl-certificate x509-extension name oid",
-            "running as a daemon": "daemonize",
-            "changing the root directory": "rootdir",
-            "dropping rights": "user group",
         ],
         "rproxy2-all": [
             "TLS":
                 "ssl enabled protocols-on protocols-off cert key ca capath ciphers verify-peer enforce-peer-cert verify-depth context-timeout cache-enabled cache-timeout cache-size crl file dir reload",
             "passing on client certificates":
                 "x-ssl-subject x-ssl-issuer x-ssl-notbefore x-ssl-notafter x-ssl-serial x-ssl-sha1 x-ssl-cipher x-ssl-certificate x509-extension name oid",
-            "running as a daemon": "daemonize",
-            "changing the root directory": "rootdir",
-            "dropping rights": "user group",
         ],
         "weir-coming": [
             "passing on client certificates": "x-ssl-sha1"
