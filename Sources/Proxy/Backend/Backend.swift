@@ -46,6 +46,8 @@ struct Backend: BitwiseCopyable {
     var sharedTick: UInt64 = 0
     /// No descriptor or slot was left for another connection; tried again when the timer fires.
     var isOpeningPaused = false
+    /// No `downstream`, but a place that requests are sent on to.
+    var isTarget = false
     /// Index among the candidates of its server; -1 = it has left the choice.
     var candidate: Int32 = 0
 }

@@ -3,6 +3,7 @@ import Glibc
 /// Choosing a backend and a connection to it, or waiting for one.
 extension Worker where Ring: ~Copyable {
     mutating func selectBackend(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        if exchange.pointee.flags.contains(.delegated) { return selectTarget(exchange) }
         let server = servers + Int(exchange.pointee.server)
         // The groups are those of the server's newest plan: whoever was on the way here when that came is routed anew.
         guard exchange.pointee.planUse == server.pointee.planUse else { return .next(stepOfNewTry(exchange)) }

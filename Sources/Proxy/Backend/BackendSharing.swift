@@ -73,7 +73,7 @@ extension Worker where Ring: ~Copyable {
     func isShareable(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         let head = exchange.pointee.head
         return (head.method == .get || head.method == .head) && exchange.pointee.flags.contains(.requestWhole)
-            && !head.wantsUpgrade && !exchange.pointee.flags.contains(.unshared)
+            && !head.wantsUpgrade && !exchange.pointee.rule.pointee.isPassthrough && !exchange.pointee.flags.contains(.unshared)
     }
 
     /// Whether the head that was just parsed is one that a shared connection can't have.

@@ -77,6 +77,10 @@ extension Worker where Ring: ~Copyable {
     mutating func onPendingTimer(_ exchange: UnsafeMutablePointer<Exchange>) {
         switch exchange.pointee.waitsIn {
         case .groupPending, .backendPending, .backendPinned: break
+        case .backendWaiting where exchange.pointee.flags.contains(.delegated): break
+        case .nowhere where exchange.pointee.flags.contains(.resolving):
+            onNameTimer(exchange)
+            return
         case .nowhere, .connectionQueue, .backendWaiting: return
         }
         count(.pendingTimeouts)
@@ -94,6 +98,7 @@ extension Worker where Ring: ~Copyable {
             moveBackendQueues(server)
             if server.pointee.pendingCount > 0 { moveGroupQueues(server) }
         }
+        if targetCount > 0 { moveTargetQueues() }
     }
 
     /// The groups take turns by the age of those who wait at their head.

@@ -1,7 +1,7 @@
 /// All state of one request and its answer: trivial, in the worker's slab; its field table stands in the slot's tail as a rule.
 struct Exchange: BitwiseCopyable {
     struct Flags: OptionSet, BitwiseCopyable {
-        let rawValue: UInt32
+        let rawValue: UInt64
         /// The request has been received whole.
         static let requestWhole = Flags(rawValue: 1)
         /// The request's last byte is in the backend connection's queue.
@@ -40,12 +40,24 @@ struct Exchange: BitwiseCopyable {
         /// Passes the steps from `route` on for a second time, because the plan has changed: what counts requests has
         /// counted this one.
         static let rerouted = Flags(rawValue: 1_048_576)
+        /// Comes from a peer whose fields about its own clients count.
+        static let fromTrustedPeer = Flags(rawValue: 1 << 30)
+        /// After its head, bytes pass both ways unread.
+        static let passthrough = Flags(rawValue: 1 << 24)
+        /// Is sent on: not its rule's backends serve it, but the target that one of them named.
+        static let delegated = Flags(rawValue: 1 << 25)
+        /// What comes from its backend is read to the end and thrown away: the request goes elsewhere then.
+        static let discardsAnswer = Flags(rawValue: 1 << 26)
+        /// Waits for the addresses of a name.
+        static let resolving = Flags(rawValue: 1 << 27)
+        /// Its body was longer than what is kept to be sent again.
+        static let bodyNotKept = Flags(rawValue: 1 << 28)
         /// Some limit holds for its bytes from the client, or to it.
-        static let pacesRead = Flags(rawValue: 1 << 26)
-        static let pacesWrite = Flags(rawValue: 1 << 27)
+        static let pacesRead = Flags(rawValue: 1 << 32)
+        static let pacesWrite = Flags(rawValue: 1 << 33)
         /// The next bytes of that direction have to wait until `readAt` or `writeAt`.
-        static let waitsToRead = Flags(rawValue: 1 << 28)
-        static let waitsToWrite = Flags(rawValue: 1 << 29)
+        static let waitsToRead = Flags(rawValue: 1 << 34)
+        static let waitsToWrite = Flags(rawValue: 1 << 35)
     }
 
     /// How the answer's body ends toward the client.
@@ -91,11 +103,22 @@ struct Exchange: BitwiseCopyable {
     var fieldBlock: UnsafeMutablePointer<Block>?
     var fieldCount: Int = 0
 
+    /// The target that the backend gets, where it is another one.
+    var target: UnsafeMutablePointer<Block>?
+    /// Place of the field with the identifier that a trusted peer gave the request; -1 = it has ours.
+    var identifierField: Int16 = -1
+
     // The request's body.
     var requestRemaining: UInt64 = 0
     var requestDecoder = ChunkedDecoder()
     var requestBodyBytes: UInt64 = 0
     var trailers: UnsafeMutablePointer<Block>?
+    /// What has passed of the body, where it may be needed again.
+    var keptBody = ByteQueue()
+    /// Where it is sent on to: a `DelegationState`.
+    var delegation: UnsafeMutablePointer<Block>?
+    /// How often it was sent on.
+    var hops: UInt8 = 0
 
     // The answer.
     var status: UInt16 = 0

@@ -75,6 +75,9 @@ extension Worker where Ring: ~Copyable {
         if let block = exchange.pointee.trailers { blocks.giveBack(block) }
         if let block = exchange.pointee.captured { blocks.giveBack(block) }
         if let block = exchange.pointee.fieldBlock { blocks.giveBack(block) }
+        if let block = exchange.pointee.target { blocks.giveBack(block) }
+        if let block = exchange.pointee.delegation { blocks.giveBack(block) }
+        exchange.pointee.keptBody.clear(into: &blocks)
         let limits = exchange.pointee.limits
         if !limits.isEmpty { leaveLimits(exchange) }
         if exchange.pointee.flags.contains(.tunnel) {

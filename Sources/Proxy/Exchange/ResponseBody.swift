@@ -22,7 +22,9 @@ extension Worker where Ring: ~Copyable {
         _ exchange: UnsafeMutablePointer<Exchange>, _ bytes: UnsafeRawPointer, _ length: Int
     ) -> Bool {
         exchange.pointee.backendBytesReceived &+= UInt64(length)
-        if exchange.pointee.flags.contains(.abandoned) { return discardAnswer(exchange, length) }
+        if !exchange.pointee.flags.isDisjoint(with: [.abandoned, .discardsAnswer]) {
+            return exchange.pointee.flags.contains(.abandoned) ? discardAnswer(exchange, length) : discardFirstAnswer(exchange, length)
+        }
         let client = clients[exchange.pointee.client]
         exchange.pointee.answerBodyBytes &+= UInt64(length)
         count(.copiedBytes, length)
@@ -78,10 +80,19 @@ extension Worker where Ring: ~Copyable {
     mutating func endAnswer(
         _ connection: UnsafeMutablePointer<BackendConnection>, _ exchange: UnsafeMutablePointer<Exchange>
     ) {
+        if exchange.pointee.flags.contains(.discardsAnswer), !exchange.pointee.flags.contains(.abandoned) {
+            freeConnection(connection, after: exchange)
+            goOnElsewhere(exchange)
+            return
+        }
         if !exchange.pointee.flags.contains(.abandoned) {
             let client = clients[exchange.pointee.client]
             if exchange.pointee.answerFraming == .chunked {
-                guard endChunks(&client.pointee.output, &connection.pointee.trailers) else {
+                guard
+                    endChunks(
+                        &client.pointee.output, &connection.pointee.trailers,
+                        without: exchange.pointee.rule.pointee.rewriting.pointee.droppedOfAnswers)
+                else {
                     onConnectionLost(connection, .badAnswer)
                     return
                 }
@@ -92,6 +103,13 @@ extension Worker where Ring: ~Copyable {
             countAnswer(exchange.pointee.status)
             markDirty(client)
         }
+        freeConnection(connection, after: exchange)
+    }
+
+    /// The backend has said all that it had to say to an exchange: its connection is for others, or not worth keeping.
+    mutating func freeConnection(
+        _ connection: UnsafeMutablePointer<BackendConnection>, after exchange: UnsafeMutablePointer<Exchange>
+    ) {
         if let block = connection.pointee.trailers {
             connection.pointee.trailers = nil
             blocks.giveBack(block)

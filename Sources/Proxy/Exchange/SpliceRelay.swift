@@ -56,7 +56,7 @@ extension Worker where Ring: ~Copyable {
         let settings = servers[Int(exchange.pointee.server)].plan.splice
         guard exchange.pointee.requestRemaining >= settings.remainingBytesMin,
             exchange.pointee.requestRemaining &+ exchange.pointee.requestBodyBytes >= settings.bodyBytesMin,
-            !exchange.pointee.flags.contains(.splicingAnswer)
+            !exchange.pointee.flags.contains(.splicingAnswer), !keepsBody(exchange)
         else { return }
         startSplicingRequest(exchange)
     }

@@ -18,8 +18,11 @@ struct BackendNames: BitwiseCopyable {
 
     static func of(_ settings: BackendSettings) -> UnsafePointer<BackendNames> {
         let label = settings.label
-        let name = settings.name.isEmpty ? label : settings.name
-        return knownNames.withLock { known in
+        return named(settings.name.isEmpty ? label : settings.name, label: label)
+    }
+
+    static func named(_ name: String, label: String) -> UnsafePointer<BackendNames> {
+        knownNames.withLock { known in
             let key = "\(name)\n\(label)"
             if let names = known[key] { return names }
             let names = UnsafeMutablePointer<BackendNames>.allocate(capacity: 1)

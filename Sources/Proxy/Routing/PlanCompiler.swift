@@ -2,6 +2,7 @@
 struct PlanCompiler {
     let arena: PlanArena
     let logs: LogPlan
+    private let shared = SharedRewritePlans()
     let limits: LimitRegister
 
     /// Most `downstream` sections of one server: with all their addresses they are its candidates.
@@ -10,7 +11,7 @@ struct PlanCompiler {
     func compile(_ settings: ServerSettings, identity: Int32) throws(PlanFailure) -> ServerPlan {
         guard settings.backends.count <= Self.backendsMax else {
             throw PlanFailure(
-                sentence: "\(settings.location.file):\(settings.location.line): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
+                sentence: "\(settings.location): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
         }
         var groups = GroupCollector(settings, arena: arena)
         let place = "server \(identity)"
@@ -33,7 +34,9 @@ struct PlanCompiler {
             rateGraceNanoseconds: nanoseconds(settings.timers.rateGraceMilliseconds),
             highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
             notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
-            allowsTrace: settings.allowTrace, healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
+            trustsPeers: !settings.trustedPeers.isEmpty,
+            trustedPeers: AccessList(AccessSettings(allow: settings.trustedPeers), in: arena), allowsTrace: settings.allowTrace,
+            healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
             connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
             access: access, limit: limit, proxyProtocol: settings.proxyProtocol.mode,
             proxyFrom: isFronted ? arena.place(AccessList(AccessSettings(allow: settings.proxyProtocol.from), in: arena)) : nil,
@@ -47,7 +50,7 @@ struct PlanCompiler {
                 }),
             groups: arena.array(groups.plans),
             hosts: settings.virtualHosts.isEmpty ? .nameless : HostTable(settings.virtualHosts, in: arena),
-            virtualHosts: arena.array(hosts), fallback: arena.place(rule(settings, nil, nil, group: -1)))
+            virtualHosts: arena.array(hosts), fallback: arena.place(try rule(settings, nil, nil, group: -1)))
     }
 
     /// A server without virtual hosts has one without a name, with one rule for everything.
@@ -59,8 +62,8 @@ struct PlanCompiler {
             return [
                 VirtualHostPlan(
                     name: .empty, rules: try ruleTable([RuleSettings()], line: settings.location.line, of: settings.location.file),
-                    plans: arena.array([rule(settings, nil, nil, group: group)]),
-                    fallback: arena.place(rule(settings, nil, nil, group: -1)))
+                    plans: arena.array([try rule(settings, nil, nil, group: group)]),
+                    fallback: arena.place(try rule(settings, nil, nil, group: -1)))
             ]
         }
         var hosts: [VirtualHostPlan] = []
@@ -74,13 +77,13 @@ struct PlanCompiler {
                 let title = rule.name.isEmpty ? "\(number)" : rule.name
                 admission.access = access(rule.scope.access)
                 admission.limits.rule = limits.limit(rule.scope.limits, at: "\(place) / \(host.name) / \(title)", for: arena)
-                plans.append(self.rule(settings, host, rule, group: group, admission))
+                plans.append(try self.rule(settings, host, rule, group: group, admission))
             }
             hosts.append(
                 VirtualHostPlan(
                     name: LastingBytes(interned: host.name),
                     rules: try ruleTable(host.rules, line: host.location.line, of: host.location.file), plans: arena.array(plans),
-                    fallback: arena.place(rule(settings, host, nil, group: -1))))
+                    fallback: arena.place(try rule(settings, host, nil, group: -1))))
         }
         return hosts
     }
@@ -93,11 +96,26 @@ struct PlanCompiler {
         }
     }
 
+    /// What becomes of a rule's heads; rules that say nothing of their own share one plan.
+    private func rewriting(
+        _ heads: ScopeSettings, _ rule: RuleSettings?, _ server: ServerSettings
+    ) throws(PlanFailure) -> UnsafePointer<RewritePlan> {
+        do throws(Pattern.Complaint) {
+            guard let rule, rule.rewrite != nil || !rule.reverses.isEmpty else { return try shared.plan(heads, in: arena) }
+            let backends = rule.backends.map { server.backends[$0] }
+            return arena.place(
+                try RewritePlan(rewrite: rule.rewrite, reverses: rule.reverses, scope: heads, backends: backends, in: arena))
+        } catch {
+            let location = rule?.location ?? server.location
+            throw PlanFailure(sentence: "\(location.file):\(location.line): a pattern \(error.sentence)")
+        }
+    }
+
     /// Resolves what holds for the requests of one rule.
     private func rule(
         _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32,
         _ admission: RuleAdmission = RuleAdmission()
-    ) -> RulePlan {
+    ) throws(PlanFailure) -> RulePlan {
         func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
             rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
         }
@@ -105,14 +123,22 @@ struct PlanCompiler {
         let places = logs.places(
             access: inherited(\.accessLog) ?? server.accessLog, error: inherited(\.errorLog) ?? server.errorLog)
         let balancing = rule?.balancing ?? server.balancing
+        var heads = ScopeSettings()
+        heads.forwarded = inherited(\.forwarded) ?? server.forwarded
+        heads.requestEdits = inherited(\.requestEdits)
+        heads.responseEdits = inherited(\.responseEdits)
+        heads.strippedFields = inherited(\.strippedFields)
         return RulePlan(
             name: LastingBytes(interned: name), group: group, stickyCookie: balancing.stickyCookie.map { arena.bytes($0) },
             bodyGapNanoseconds: nanoseconds(rule?.bodyGapMilliseconds ?? server.timers.bodyGapMilliseconds),
             writeNanoseconds: nanoseconds(rule?.writeProgressMilliseconds ?? server.timers.writeProgressMilliseconds),
-            accessLog: places.access, errorLog: places.error, forwarding: inherited(\.forwarded) ?? server.forwarded,
+            accessLog: places.access, errorLog: places.error,
+            rewriting: try rewriting(heads, rule, server),
             answers: AnswerPlan.compile(
                 [server.scope.answers, host?.scope.answers, rule?.scope.answers].compactMap { $0 },
                 namesBackends: rule?.backends.isEmpty == false, in: arena),
+            isPassthrough: rule?.isPassthrough ?? false,
+            delegation: rule.flatMap { $0.isPassthrough ? nil : DelegationPolicy.compile($0.delegation, in: arena) },
             lasting: RulePlan.lasting(named: name), admission: admission)
     }
 

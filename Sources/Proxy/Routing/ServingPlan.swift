@@ -62,6 +62,9 @@ struct ServerPlan: BitwiseCopyable {
     /// Unsent bytes above which the socket of a client takes no more; 0 = as many as the system likes.
     let notSentLowBytes: Int
     let via: LastingBytes?
+    /// Somebody's fields about other clients are believed.
+    let trustsPeers: Bool
+    let trustedPeers: AccessList
     let allowsTrace: Bool
     /// Answered by us before host and rule are known.
     let healthPath: LastingBytes?

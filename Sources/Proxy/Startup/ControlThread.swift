@@ -16,6 +16,8 @@ final class ControlThread {
     private(set) var workers: [WorkerHandle] = []
     private var eventsLost: [Int: UInt64] = [:]
     var names: NameWatch
+    /// Names that backends send requests on to.
+    private let lookups: NameLookups
     private var admin: AdminServer?
     private var idleTrim = IdleTrim()
     private var nextLookAt = 0
@@ -47,6 +49,7 @@ final class ControlThread {
         logCount = handover.logs.count
         lastReload = handover.assignment.lastReload
         names = try NameWatch(settings)
+        lookups = NameLookups(servers: settings.resolvers)
         try becomeServant()
         if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
         if !Allocator.live.setTrimThreshold(settings.memoryTrimBytes) {
@@ -76,6 +79,8 @@ final class ControlThread {
         let nameSockets = names.interests
         waiting += nameSockets
         waiting += workers.map { pollfd(fd: $0.reportDescriptor, events: Int16(POLLIN), revents: 0) }
+        let lookupSockets = lookups.interests
+        waiting += lookupSockets
         waiting += reload?.interests ?? []
         _ = poll(&waiting, nfds_t(waiting.count), pollTimeout())
         if waiting[0].revents != 0 { onSupervisor() }
@@ -87,7 +92,11 @@ final class ControlThread {
         }
         let behindNames = behindGuests.dropFirst(nameSockets.count)
         for (worker, entry) in zip(workers, behindNames) where entry.revents != 0 { hear(worker) }
-        advanceReload(behindNames.dropFirst(workers.count), now)
+        let behindWorkers = behindNames.dropFirst(workers.count)
+        for (worker, answer) in lookups.handle(behindWorkers.prefix(lookupSockets.count), now: monotonicNanoseconds()) {
+            workers[worker].tell(answer)
+        }
+        advanceReload(behindWorkers.dropFirst(lookupSockets.count), now)
         for notice in names.takeNotices() { channel.send(.notice(notice.isRecovery ? .notice : .warn, "\(notice)")) }
         guard let endsAt else { return look(now) }
         if workers.allSatisfy(\.hasEnded) {
@@ -129,7 +138,8 @@ final class ControlThread {
         if endsAt != nil { return Self.pollWhileEndingMilliseconds }
         let now = monotonicMilliseconds()
         let deadline = min(admin?.nextDeadline ?? Int.max, nextLookAt)
-        let patience = min(names.timeoutMilliseconds ?? Int.max, reload?.timeoutMilliseconds(now) ?? Int.max)
+        let ofNames = min(names.timeoutMilliseconds ?? Int.max, lookups.timeoutMilliseconds ?? Int.max)
+        let patience = min(ofNames, reload?.timeoutMilliseconds(now) ?? Int.max)
         return Int32(clamping: max(0, min(deadline - now, patience)))
     }
 
@@ -206,7 +216,8 @@ final class ControlThread {
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
                 plan: plan, logDescriptors: logs(of: index, among: handover.logs), addresses: addresses,
-                workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
+                workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax,
+                nameDesk: lookups.desk)
             do {
                 workers.append(try startWorker(start))
             } catch {

@@ -127,7 +127,12 @@ extension Worker where Ring: ~Copyable {
 
     /// Forgets a backend that left the choice once its last connection is gone.
     mutating func forgetIfDrained(_ backend: UnsafeMutablePointer<Backend>) {
+        if backend.pointee.isTarget {
+            forgetTargetIfUnused(backend)
+            return
+        }
         guard backend.pointee.candidate < 0, backend.pointee.connectionCount == 0, backend.pointee.heldConnections == 0 else { return }
+        wheel.clear(&backend.pointee.timer)
         register.remove(backend.pointee.counters)
         servers[Int(backend.pointee.server)].backendCount -= 1
         backends.giveBack(backend.pointee.timer.slot)

@@ -15,6 +15,8 @@ enum WorkerMessage: Sendable {
     case peers([Mailbox])
     /// An accepted connection for this worker, with the identity of the server it belongs to.
     case client(Int32, server: Int32)
+    /// The addresses of a name that an exchange waits for.
+    case name(NameAnswer)
 }
 
 /// What a worker tells the control thread.

@@ -42,6 +42,9 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var requestHead = RequestHead()
     /// Where the normal form of a path is written; what it holds is good until the next exchange is routed.
     var pathRoom: UnsafeMutableBufferPointer<UInt8>
+    /// Where the target is written that a backend gets in place of the client's.
+    let targetRoom: UnsafeMutableRawPointer
+    static var targetRoomBytes: Int { 61_440 }
     /// For searches of patterns; how many steps one may take is said by the plan.
     var patterns = PatternScratch(stepsMax: 0)
     var responseHead = ResponseHead()
@@ -98,6 +101,13 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// Own answers carry the date, printed once a second.
     var dateSecond: UInt64 = 0
     let dateText: UnsafeMutableRawPointer
+    /// Backends that requests are sent on to; the first `targetCount` are in use.
+    let targets: UnsafeMutablePointer<UInt32>
+    var targetCount = 0
+    let targetNames: UnsafePointer<BackendNames>
+    /// Shared by them all: their numbers are told nowhere.
+    let targetCounters: CounterBlock
+    let nameDesk: NameDesk?
     /// Times in values that are made for heads.
     var valueClock = LogClock()
     /// Receives the count of an eventfd.
@@ -126,6 +136,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         servers = .allocate(capacity: 1)
         planUses = .allocate(capacity: 1)
         pathRoom = .allocate(capacity: 1)
+        targetRoom = .allocate(byteCount: Self.targetRoomBytes, alignment: 16)
         clientTable = start.plan.limits.table
         precondition(start.index < start.plan.limits.workerCount, "rate limits have no place for worker \(start.index)")
         listeners = WorkerListeners(start.listeners)
@@ -142,6 +153,10 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         random = RandomSource(seed: start.seed &+ UInt64(start.index))
         stickySecret = start.stickySecret
         dateText = .allocate(byteCount: 32, alignment: 1)
+        targets = .allocate(capacity: Self.targetsMax)
+        targetNames = BackendNames.named("redirect", label: "redirect")
+        targetCounters = CounterBlock(count: BackendCounter.allCases.count)
+        nameDesk = start.nameDesk
         wakeValue = .allocate(capacity: 1)
         begin(start.plan, logDescriptors: start.logDescriptors)
         applyAddresses(start.addresses)

@@ -30,6 +30,8 @@ struct WorkerStart: Sendable {
     var stickySecret = StickySecret(low: 1, high: 2)
     /// Most client connections that this worker can hold.
     var clientsMax = 65_536
+    /// Where names may be asked for; nil = nowhere, so that no name has an address.
+    var nameDesk: NameDesk?
 }
 
 /// The addresses of one `downstream` of one `server`, as literals or as resolved.
@@ -110,6 +112,8 @@ final class WorkerHandle: Sendable {
     /// Readable when `takeReports` has something to give.
     var reportDescriptor: Int32 { mailbox.reportDescriptor }
     func takeReports() -> [WorkerReport] { mailbox.takeReports() }
+    /// Tells the addresses of a name that an exchange waits for.
+    func tell(_ answer: NameAnswer) { mailbox.post(.name(answer)) }
 
     var hasEnded: Bool { mailbox.hasEnded }
 

@@ -29,6 +29,7 @@ extension Worker where Ring: ~Copyable {
             case .plan(let delivery): adopt(delivery)
             case .peers(let mailboxes): peers = mailboxes
             case .client(let fd, let identity): admit(fd, ofServer: identity)
+            case .name(let answer): onName(answer)
             }
         }
     }
