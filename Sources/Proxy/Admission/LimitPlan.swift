@@ -14,6 +14,8 @@ struct LimitPlan: BitwiseCopyable {
     /// Whether it says anything about bytes in either direction.
     let limitsRead: Bool
     let limitsWrite: Bool
+    /// Whether it says how much may be open at one time.
+    let countsOpen: Bool
     /// Tunnels and client connections that outlive the plan they came with.
     let users: UnsafeMutablePointer<UInt64>
 
@@ -25,6 +27,7 @@ struct LimitPlan: BitwiseCopyable {
         helpingBytes = min(all.helpingBytes, client.helpingBytes)
         limitsRead = all.read.isLimited || client.read.isLimited
         limitsWrite = all.write.isLimited || client.write.isLimited
+        countsOpen = all.openMax > 0 || client.openMax > 0
         self.users = users
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// All rate limits of the process by the place where they stand, so that a reload keeps what is in their buckets.
@@ -23,6 +24,12 @@ final class LimitRegister: Sendable {
     init(table: ClientTable, workerCount: Int) {
         self.table = table
         self.workerCount = workerCount
+    }
+
+    /// The register of a process that begins to serve by these settings.
+    convenience init(_ settings: GlobalSettings) {
+        let workers = settings.workers ?? Int(sysconf(Int32(_SC_NPROCESSORS_CONF)))
+        self.init(table: ClientTable(entries: settings.clientTableEntries), workerCount: max(workers, 1))
     }
 
     /// The limit at a place such as `server 0.0.0.0:80 / vhost a / rule b`; nil where nothing is limited. Held until the

@@ -60,7 +60,7 @@ struct RateBucket: BitwiseCopyable, Sendable, Equatable {
     /// How long until there is a token; 0 when there is one.
     func wait(_ word: UInt64, now: UInt64) -> UInt64 {
         let begin = max(word, now)
-        let needed = begin &- now &+ nanoseconds(for: 1)
+        let needed = begin &- now &+ (Self.second &+ max(perSecond, 1) &- 1) / max(perSecond, 1)
         return needed > depthNanoseconds ? needed &- depthNanoseconds : 0
     }
 }

@@ -16,13 +16,13 @@ struct SharedBucket: BitwiseCopyable {
         }
     }
 
-    /// Tokens on credit; returns when they may be used.
+    /// Tokens on credit; returns when they may be used, or with `after` when there will be one once they are.
     @inline(__always)
-    func reserve(_ tokens: UInt64, _ bucket: RateBucket, now: UInt64) -> UInt64 {
+    func reserve(_ tokens: UInt64, _ bucket: RateBucket, now: UInt64, after: Bool = false) -> UInt64 {
         var seen = clinux_load_relaxed(word)
         while true {
             let (slot, next) = bucket.reserve(tokens, from: seen, now: now)
-            if clinux_compare_exchange(word, &seen, next) { return slot }
+            if clinux_compare_exchange(word, &seen, next) { return after ? next &- min(next, bucket.depthNanoseconds) : slot }
         }
     }
 

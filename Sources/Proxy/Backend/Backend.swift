@@ -73,6 +73,8 @@ struct BackendLimits: BitwiseCopyable {
     var pendingNanoseconds: UInt64
     var pendingMax: Int32
     var socket: SocketOptions
+    /// Its connections begin with a PROXY head and serve one client each.
+    var proxyHead: BackendSettings.SentProxyHead
 }
 
 /// A first-in first-out list of exchanges, linked through them.

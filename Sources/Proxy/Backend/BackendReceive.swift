@@ -4,7 +4,7 @@ import Glibc
 extension Worker where Ring: ~Copyable {
     @inline(__always)
     mutating func receive(_ connection: UnsafeMutablePointer<BackendConnection>) {
-        if !connection.pointee.flags.isDisjoint(with: [.receiving, .paused, .sawEnd, .starved, .splicing]) { return }
+        if !connection.pointee.flags.isDisjoint(with: [.receiving, .paused, .held, .sawEnd, .starved, .splicing]) { return }
         if connection.pointee.state == .closing { return }
         connection.pointee.flags.insert(.receiving)
         connection.pointee.inFlight &+= 1

@@ -36,7 +36,12 @@ extension Worker where Ring: ~Copyable {
             attach(exchange, to: shared, backend)
             return .next(.sendRequest)
         }
-        if exchange.pointee.flags.contains(.fresh), let used = checkOut(backend) {
+        if backend.pointee.limits.proxyHead != .off {
+            if let own = connectionOfClient(exchange, backend) {
+                attach(exchange, to: own, backend)
+                return .next(.sendRequest)
+            }
+        } else if exchange.pointee.flags.contains(.fresh), let used = checkOut(backend) {
             close(used)
         } else if let idle = checkOut(backend) {
             attach(exchange, to: idle, backend)
@@ -113,7 +118,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Whether one more connection may be opened: those being opened are promised to who waits for them, and a backend
     /// that could not be reached gets one connection to show that it is back.
-    private func mayOpen(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
+    func mayOpen(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
         backend.pointee.state == .up && !backend.pointee.isOpeningPaused
             && backend.pointee.connectionCount < backend.pointee.limits.connectionsMax
             && (backend.pointee.connectFailures == 0 || backend.pointee.connectingCount == 0)

@@ -95,6 +95,7 @@ extension Worker where Ring: ~Copyable {
         count(.clientsOpen)
         client.pointee.waitingFor = .head
         wheel.set(&client.pointee.timer, clock.now &+ servers[server].plan.headNanoseconds)
+        if servers[server].plan.checksPeers && !welcome(client) { return }
         receive(client)
     }
 

@@ -10,7 +10,7 @@ extension Worker where Ring: ~Copyable {
         case .head:
             count(.timeouts)
             // Where no byte of a request has come, there is nothing to answer.
-            if client.pointee.state == .idle { close(client) } else { refuse(client, 408, .clientHeadTimeout) }
+            if client.pointee.state == .idle || client.pointee.state == .proxyHead { close(client) } else { refuse(client, 408, .clientHeadTimeout) }
         case .bodyGap:
             let limit = rule(of: client).pointee.bodyGapNanoseconds
             if client.pointee.state == .body, limit > 0, clock.now &- client.pointee.progressAt >= limit {

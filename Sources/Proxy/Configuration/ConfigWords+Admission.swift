@@ -18,18 +18,18 @@ func admissionSections<Owner>(_ path: WritableKeyPath<Owner, ScopeSettings>) -> 
 
 private func limitRows() -> SectionRows<LimitSettings> {
     SectionRows(
-        blank: LimitSettings(), settings: rateRows(\.all),
+        blank: LimitSettings(), settings: rateRows(\.all, bytes: .rproxy2),
         sections: [
             .section(
                 "client", .weir,
-                SectionRows(blank: RateSettings(), settings: rateRows(\.self), finish: { finishRates($0, $1) }),
+                SectionRows(blank: RateSettings(), settings: rateRows(\.self, bytes: .weir), finish: { finishRates($0, $1) }),
                 "The same for each client address; IPv6 addresses count by their /64.",
                 blank: { _, _ in RateSettings() }, store: { limits, client, _ in limits.client = client },
                 all: { $0.client == RateSettings() ? [] : [(nil, $0.client)] })
         ], finish: { finishRates($0.all, $1) })
 }
 
-private func rateRows<Owner>(_ path: WritableKeyPath<Owner, RateSettings>) -> [Setting<Owner>] {
+private func rateRows<Owner>(_ path: WritableKeyPath<Owner, RateSettings>, bytes origin: WordOrigin) -> [Setting<Owner>] {
     func row(
         _ word: String, _ origin: WordOrigin, _ kind: ValueKind, _ path: WritableKeyPath<Owner, Int>, _ literal: @escaping (Int) -> String,
         _ sentence: String
@@ -42,10 +42,10 @@ private func rateRows<Owner>(_ path: WritableKeyPath<Owner, RateSettings>) -> [S
     let burst = path.appending(path: \.requestsBurst)
     return [
         row(
-            "read", .rproxy2, .size(1...(1 << 40)), path.appending(path: \.readBytesPerSecond), sizeLiteral,
+            "read", origin, .size(1...(1 << 40)), path.appending(path: \.readBytesPerSecond), sizeLiteral,
             "Bytes of bodies and tunnels per second from clients; what is more has to wait."),
         row(
-            "write", .rproxy2, .size(1...(1 << 40)), path.appending(path: \.writeBytesPerSecond), sizeLiteral,
+            "write", origin, .size(1...(1 << 40)), path.appending(path: \.writeBytesPerSecond), sizeLiteral,
             "Bytes of bodies and tunnels per second to clients; what is more has to wait."),
         row(
             "requests", .weir, .count(1...1_000_000_000), path.appending(path: \.requestsPerSecond), { "\($0)" },

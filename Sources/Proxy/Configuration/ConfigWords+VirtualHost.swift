@@ -120,7 +120,8 @@ func rewriteSection() -> NestedRows<ServerDraft> {
     .section(
         "rewrite", .rproxy1, rewriteRows(isRProxy1: true), repeatable: true,
         "Takes the paths in which src is found, and changes them; the first one counts.",
-        blank: { _, section in RewriteDraft(section) }, store: { server, rewrite, _ in server.rewrites.append(rewrite) },
+        blank: { _, section in RewriteDraft(section) },
+        store: { server, rewrite, _ in if rewrite.settings.path != .keep { server.rewrites.append(rewrite) } },
         all: { $0.rewrites.map { (nil, $0) } })
 }
 

@@ -37,7 +37,7 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
             .text(
                 "sticky-secret", .weir, \.settings.stickySecret,
                 "What the values of sticky cookies are made with: the same text on all machines that serve the same clients, and after restarts."
-            ) { $0.utf8.count >= StickySecret.textBytesMin ? nil : "must have at least \(StickySecret.textBytesMin) bytes that nobody can guess" }
+            ) { $0.utf8.count >= GlobalSettings.stickySecretBytesMin ? nil : "must have at least \(GlobalSettings.stickySecretBytesMin) bytes that nobody can guess" }
             .with {
                 $0.defaultText = "random, new with each start"
                 $0.isSecret = true

@@ -32,6 +32,9 @@ struct GlobalSettings: Sendable {
     /// Entries of the table in which limits by client address are kept; 16 bytes each.
     var clientTableEntries = 65_536
     var servers: [ServerSettings] = []
+
+    /// Least bytes of `sticky-secret`: fewer can be guessed.
+    static let stickySecretBytesMin = 16
 }
 
 extension GlobalSettings {

@@ -1,7 +1,7 @@
 /// All state of one request and its answer: trivial, in the worker's slab; its field table stands in the slot's tail as a rule.
 struct Exchange: BitwiseCopyable {
     struct Flags: OptionSet, BitwiseCopyable {
-        let rawValue: UInt32
+        let rawValue: UInt64
         /// The request has been received whole.
         static let requestWhole = Flags(rawValue: 1)
         /// The request's last byte is in the backend connection's queue.
@@ -52,6 +52,12 @@ struct Exchange: BitwiseCopyable {
         static let resolving = Flags(rawValue: 1 << 27)
         /// Its body was longer than what is kept to be sent again.
         static let bodyNotKept = Flags(rawValue: 1 << 28)
+        /// Some limit holds for its bytes from the client, or to it.
+        static let pacesRead = Flags(rawValue: 1 << 32)
+        static let pacesWrite = Flags(rawValue: 1 << 33)
+        /// The next bytes of that direction have to wait until `readAt` or `writeAt`.
+        static let waitsToRead = Flags(rawValue: 1 << 34)
+        static let waitsToWrite = Flags(rawValue: 1 << 35)
     }
 
     /// How the answer's body ends toward the client.
@@ -66,6 +72,17 @@ struct Exchange: BitwiseCopyable {
     var rule: UnsafePointer<RulePlan>
     /// Which generation of the plan it counts as a user of: a place among the worker's `planUses`. -1 = none: tunnels.
     var planUse: Int32 = -1
+    /// The rate limits that it is under; kept by its plan, or by itself while it is a tunnel.
+    var limits = LimitChain()
+    /// Levels of them at which it counts as open, one bit each.
+    var openLevels: UInt8 = 0
+    /// Ends the wait for bytes that have to come or go later.
+    var paceTimer: Timer
+    var readAt: UInt64 = 0
+    var writeAt: UInt64 = 0
+    /// Bytes that were reserved and not used yet: from the client, and held back on their way to it.
+    var readCredit = 0
+    var heldBytes = 0
     var step = Step.admit
     var flags: Flags = []
     /// Index of the chosen backend; -1 = none yet.
@@ -147,6 +164,7 @@ struct Exchange: BitwiseCopyable {
         fields: UnsafeMutablePointer<FieldRange>, clock: RingClock
     ) {
         timer = Timer(.exchange, slot: slot)
+        paceTimer = Timer(.pace, slot: slot)
         self.slot = slot
         self.client = client
         self.server = server

@@ -3,7 +3,7 @@ enum FailureReason: UInt8 {
     case none
     // The client's side.
     case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
-    case bodyTooLarge, methodRefused, pathRefused, targetTooLong
+    case bodyTooLarge, methodRefused, pathRefused, targetTooLong, accessDenied, requestLimit, connectionLimit, proxyRefused
     // The configuration's.
     case noVirtualHost, noRule, patternLimit
     // Ours.
@@ -29,6 +29,10 @@ enum FailureReason: UInt8 {
         case .clientTooSlow: "client-too-slow"
         case .bodyTooLarge: "body-too-large"
         case .methodRefused: "method-refused"
+        case .accessDenied: "access-denied"
+        case .requestLimit: "request-limit"
+        case .connectionLimit: "connection-limit"
+        case .proxyRefused: "proxy-head"
         case .pathRefused: "path-refused"
         case .targetTooLong: "target-too-long"
         case .noVirtualHost: "no-virtual-host"

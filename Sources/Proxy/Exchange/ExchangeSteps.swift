@@ -96,6 +96,7 @@ extension Worker where Ring: ~Copyable {
         }
         memcpy(exchange.pointee.fields, scratchFields, requestHead.fieldCount &* MemoryLayout<FieldRange>.stride)
         enterPlan(exchange, server)
+        exchange.pointee.limits.server = server.pointee.plan.limit
         client.pointee.exchange = slot
         client.pointee.requestCount &+= 1
         exchange.pointee.requestNumber = client.pointee.requestCount
@@ -180,8 +181,7 @@ extension Worker where Ring: ~Copyable {
         if endsClients(exchange.pointee.server) || most > 0 && exchange.pointee.requestNumber >= most {
             exchange.pointee.flags.remove(.keepsClient)
         }
-        return .next(.route)
+        return admitByServer(exchange) ? .next(.route) : .done
     }
 
-    private func limit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult { .next(.answer) }
 }

@@ -18,6 +18,11 @@ extension Worker where Ring: ~Copyable {
             stopWaitingForBody(client)
             return 0
         }
+        var length = length
+        if exchange.pointee.flags.contains(.pacesRead) {
+            length = pacedRead(exchange, client, length)
+            if length == 0 { return 0 }
+        }
         if client.pointee.rateSince == 0 { startWaitingForClient(client) }
         client.pointee.rateBytes &+= UInt64(length)
         client.pointee.progressAt = clock.now
@@ -81,8 +86,10 @@ extension Worker where Ring: ~Copyable {
                 }
                 at = start &+ count
             case .end(let next):
-                guard endChunks(
-                    &connection.pointee.output, &exchange.pointee.trailers, without: exchange.pointee.rule.pointee.rewriting.pointee.dropped) else {
+                guard
+                    endChunks(
+                        &connection.pointee.output, &exchange.pointee.trailers, without: exchange.pointee.rule.pointee.rewriting.pointee.dropped)
+                else {
                     answer(exchange, 400, .badRequest)
                     return length
                 }
@@ -120,7 +127,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// We are the ones who keep the body waiting: no timer runs against the client.
-    private mutating func stopWaitingForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
+    mutating func stopWaitingForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.waitingFor == .bodyGap else { return }
         client.pointee.rateSince = 0
         client.pointee.waitingFor = .nothing
@@ -131,7 +138,8 @@ extension Worker where Ring: ~Copyable {
     mutating func resumeWaitingForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.waitingFor != .bodyGap, client.pointee.waitingFor != .writeProgress,
             client.pointee.exchange != noSlot,
-            exchanges[client.pointee.exchange].pointee.step.rawValue > Step.sendRequest.rawValue
+            exchanges[client.pointee.exchange].pointee.step.rawValue > Step.sendRequest.rawValue,
+            !exchanges[client.pointee.exchange].pointee.flags.contains(.waitsToRead)
         else { return }
         startWaitingForClient(client)
         waitForBody(client)

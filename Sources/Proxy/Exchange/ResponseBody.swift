@@ -38,6 +38,7 @@ extension Worker where Ring: ~Copyable {
             abort(client, .outOfMemory)
             return staysOnConnection
         }
+        if exchange.pointee.flags.contains(.pacesWrite) { paceAnswer(exchange, client, length) }
         markDirty(client)
         if client.pointee.output.count >= servers[Int(client.pointee.server)].plan.highBytes {
             pauseReading(connections[exchange.pointee.connection])
@@ -87,9 +88,11 @@ extension Worker where Ring: ~Copyable {
         if !exchange.pointee.flags.contains(.abandoned) {
             let client = clients[exchange.pointee.client]
             if exchange.pointee.answerFraming == .chunked {
-                guard endChunks(
-                    &client.pointee.output, &connection.pointee.trailers,
-                    without: exchange.pointee.rule.pointee.rewriting.pointee.droppedOfAnswers) else {
+                guard
+                    endChunks(
+                        &client.pointee.output, &connection.pointee.trailers,
+                        without: exchange.pointee.rule.pointee.rewriting.pointee.droppedOfAnswers)
+                else {
                     onConnectionLost(connection, .badAnswer)
                     return
                 }
@@ -114,7 +117,7 @@ extension Worker where Ring: ~Copyable {
         let wasSent = exchange.pointee.flags.contains(.requestSent)
         release(connection, of: exchange)
         connection.pointee.phase = .head
-        connection.pointee.flags.remove([.paused, .splicing])
+        connection.pointee.flags.remove([.paused, .splicing, .held])
         if exchange.pointee.flags.contains(.abandoned) { releaseSlot(exchange) }
         let isStillSending = connection.pointee.flags.contains(.sending) || !connection.pointee.output.isEmpty
         if !wasSent || connection.pointee.flags.contains(.doomed) || connection.pointee.exchanges.isEmpty && isStillSending {

@@ -76,8 +76,11 @@ extension Worker where Ring: ~Copyable {
     private mutating func changePlan(
         _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
     ) {
+        leaveLimits(exchange)
         leavePlan(exchange)
         enterPlan(exchange, server)
+        exchange.pointee.limits.server = server.pointee.plan.limit
+        notePacing(exchange)
         exchange.pointee.flags.insert(.rerouted)
     }
 }

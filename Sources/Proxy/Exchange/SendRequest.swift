@@ -4,6 +4,11 @@ import Glibc
 extension Worker where Ring: ~Copyable {
     mutating func sendRequest(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         let connection = connections[exchange.pointee.connection]
+        let proxyHead = backends[UInt32(connection.pointee.backend)].pointee.limits.proxyHead
+        if proxyHead != .off, connection.pointee.owner == 0, !sendProxyHead(of: exchange, on: connection, proxyHead) {
+            answer(exchange, 503, .outOfMemory)
+            return .done
+        }
         let head = exchange.pointee.head
         let server = servers + Int(exchange.pointee.server)
         let label =

@@ -10,6 +10,10 @@ extension Worker where Ring: ~Copyable {
         guard exchange.pointee.connection != noSlot, client.pointee.output.isEmpty,
             client.pointee.flags.isDisjoint(with: [.sending, .polling])
         else { return }
+        if exchange.pointee.flags.contains(.waitsToWrite) {
+            restClient(client)
+            return
+        }
         let connection = connections[exchange.pointee.connection]
         guard connection.pointee.flags.isDisjoint(with: [.polling, .receiving]) else { return }
         if exchange.pointee.answerSplice.sinkWasFull {
@@ -34,6 +38,7 @@ extension Worker where Ring: ~Copyable {
                 }
                 most = min(most, room)
             }
+            if exchange.pointee.flags.contains(.pacesWrite) { most = min(most, exchange.pointee.limits.helpingBytes) }
             let goal = Int(min(UInt64(most), connection.pointee.remaining))
             switch move(from: connection.pointee.fd, to: client.pointee.fd, goal: goal, refused: &client.pointee.output) {
             case .moved(let bytes):
@@ -45,6 +50,10 @@ extension Worker where Ring: ~Copyable {
                 let most = isHuge ? Self.pipeBytes : max(servers[Int(client.pointee.server)].plan.highBytes, Self.spliceGoalMin)
                 exchange.pointee.answerSplice.goal = min(exchange.pointee.answerSplice.goal &* 2, most)
                 touchTunnel(client)
+                if paceSplicedAnswer(exchange, connection, bytes) {
+                    restClient(client)
+                    return
+                }
             case .sinkFull(let bytes):
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes &- client.pointee.output.count)
@@ -52,6 +61,7 @@ extension Worker where Ring: ~Copyable {
                 exchange.pointee.answerSplice.sinkWasFull = true
                 wheel.disarm(&connection.pointee.timer)
                 touchTunnel(client)
+                _ = paceSplicedAnswer(exchange, connection, bytes)
                 if connection.pointee.remaining == 0 { break }
                 markDirty(client)
                 return

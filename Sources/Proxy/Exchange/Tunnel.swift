@@ -24,6 +24,7 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.tunnelErrorLog = error
         logs.hold(access)
         logs.hold(error)
+        retainLimits(exchange)
         exchange.pointee.rule = exchange.pointee.rule.pointee.lasting
         leavePlan(exchange)
         exchange.pointee.flags.insert(.tunnel)
@@ -47,6 +48,11 @@ extension Worker where Ring: ~Copyable {
         let connection = connections[exchange.pointee.connection]
         let limits = backends[UInt32(connection.pointee.backend)].pointee.limits
         guard connection.pointee.output.count < limits.highBytes else { return 0 }
+        var length = length
+        if exchange.pointee.flags.contains(.pacesRead) {
+            length = pacedRead(exchange, client, length)
+            if length == 0 { return 0 }
+        }
         touchTunnel(client)
         guard connection.pointee.output.append(bytes, length, from: &blocks) else {
             abort(client, .outOfMemory)

@@ -7,6 +7,8 @@ enum WorkerCounter: Int, CaseIterable {
     // Exchanges.
     case requests, responses2xx, responses3xx, responses4xx, responses5xx, ownAnswers, exchangesAborted, exchangesOpen
     case retries, pendingNow, pendingTimeouts, pendingRefused, tunnels, parseFailures, timeouts
+    // What was refused or had to wait by access lists, rate limits and the PROXY protocol.
+    case accessDenied, requestsLimited, connectionsLimited, bytePauses, proxyHeads, proxyHeadsRefused
     // Bodies.
     case splicedBytes, copiedBytes
     // Backends.

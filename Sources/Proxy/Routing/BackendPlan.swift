@@ -85,6 +85,7 @@ extension BackendLimits {
         let count = settings.pending?.countMax ?? 0
         pendingMax = count == 0 ? .max : Int32(clamping: count)
         socket = SocketOptions(settings.tcp)
+        proxyHead = settings.proxyHead
     }
 }
 

@@ -3,6 +3,7 @@ struct PlanCompiler {
     let arena: PlanArena
     let logs: LogPlan
     private let shared = SharedRewritePlans()
+    let limits: LimitRegister
 
     /// Most `downstream` sections of one server: with all their addresses they are its candidates.
     static let backendsMax = 1_024
@@ -13,7 +14,11 @@ struct PlanCompiler {
                 sentence: "\(settings.location): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
         }
         var groups = GroupCollector(settings, arena: arena)
-        let hosts = try virtualHosts(settings, &groups)
+        let place = "server \(identity)"
+        let limit = limits.limit(settings.scope.limits, at: place, for: arena)
+        let access = access(settings.scope.access)
+        let isFronted = settings.proxyProtocol.mode != .off
+        let hosts = try virtualHosts(settings, &groups, at: place)
         return ServerPlan(
             identity: identity,
             limits: HeadLimits(
@@ -30,8 +35,13 @@ struct PlanCompiler {
             highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
             notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
             trustsPeers: !settings.trustedPeers.isEmpty,
-            trustedPeers: AccessList(AccessSettings(allow: settings.trustedPeers), in: arena), allowsTrace: settings.allowTrace, healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
+            trustedPeers: AccessList(AccessSettings(allow: settings.trustedPeers), in: arena), allowsTrace: settings.allowTrace,
+            healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
             connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
+            access: access, limit: limit, proxyProtocol: settings.proxyProtocol.mode,
+            proxyFrom: isFronted ? arena.place(AccessList(AccessSettings(allow: settings.proxyProtocol.from), in: arena)) : nil,
+            skipsProxyHeads: settings.proxyProtocol.others == .ignore,
+            checksPeers: access != nil || isFronted || limit.map { $0.pointee.countsOpen } ?? false,
             pendingMax: settings.pending.countMax == 0 ? .max : Int32(clamping: settings.pending.countMax),
             pendingNanoseconds: nanoseconds(settings.pending.timeoutMilliseconds),
             backends: arena.array(
@@ -45,7 +55,7 @@ struct PlanCompiler {
 
     /// A server without virtual hosts has one without a name, with one rule for everything.
     private func virtualHosts(
-        _ settings: ServerSettings, _ groups: inout GroupCollector
+        _ settings: ServerSettings, _ groups: inout GroupCollector, at place: String
     ) throws(PlanFailure) -> [VirtualHostPlan] {
         guard !settings.virtualHosts.isEmpty else {
             let group = groups.group(Array(settings.backends.indices), settings.balancing)
@@ -59,9 +69,15 @@ struct PlanCompiler {
         var hosts: [VirtualHostPlan] = []
         for host in settings.virtualHosts {
             var plans: [RulePlan] = []
-            for rule in host.rules {
+            var admission = RuleAdmission()
+            admission.hostAccess = access(host.scope.access)
+            admission.limits.virtualHost = limits.limit(host.scope.limits, at: "\(place) / \(host.name)", for: arena)
+            for (number, rule) in host.rules.enumerated() {
                 let group = rule.backends.isEmpty ? -1 : groups.group(rule.backends, rule.balancing ?? settings.balancing)
-                plans.append(try self.rule(settings, host, rule, group: group))
+                let title = rule.name.isEmpty ? "\(number)" : rule.name
+                admission.access = access(rule.scope.access)
+                admission.limits.rule = limits.limit(rule.scope.limits, at: "\(place) / \(host.name) / \(title)", for: arena)
+                plans.append(try self.rule(settings, host, rule, group: group, admission))
             }
             hosts.append(
                 VirtualHostPlan(
@@ -97,7 +113,8 @@ struct PlanCompiler {
 
     /// Resolves what holds for the requests of one rule.
     private func rule(
-        _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32
+        _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32,
+        _ admission: RuleAdmission = RuleAdmission()
     ) throws(PlanFailure) -> RulePlan {
         func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
             rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
@@ -122,7 +139,13 @@ struct PlanCompiler {
                 namesBackends: rule?.backends.isEmpty == false, in: arena),
             isPassthrough: rule?.isPassthrough ?? false,
             delegation: rule.flatMap { $0.isPassthrough ? nil : DelegationPolicy.compile($0.delegation, of: $0.name, in: arena) },
-            lasting: RulePlan.lasting(named: name))
+            lasting: RulePlan.lasting(named: name), admission: admission)
+    }
+
+    /// A list in the memory of the plan; nil where everybody may come in.
+    private func access(_ settings: AccessSettings) -> UnsafePointer<AccessList>? {
+        let list = AccessList(settings, in: arena)
+        return list.allowsEverybody ? nil : arena.place(list)
     }
 }
 

@@ -27,6 +27,18 @@ struct RulePlan: BitwiseCopyable {
     var delegation: UnsafePointer<DelegationPolicy>?
     /// A rule of the same name and nothing else, which outlives all plans: tunnels hold this one.
     var lasting: UnsafePointer<RulePlan>
+    /// Who may ask here, and how much.
+    var admission = RuleAdmission()
+}
+
+/// The lists and limits that hold once a rule is known; those of its server have been looked at by then.
+struct RuleAdmission: BitwiseCopyable {
+    var hostAccess: UnsafePointer<AccessList>?
+    var access: UnsafePointer<AccessList>?
+    /// Its server's is not among them: the exchange has it already.
+    var limits = LimitChain()
+
+    var isEmpty: Bool { hostAccess == nil && access == nil && limits.isEmpty }
 }
 
 extension RulePlan {

@@ -59,6 +59,11 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var dirtyConnections = noSlot
     /// Servers whose queues may move on at the end of this tick.
     var queuesMayMove = false
+    /// What the process knows of client addresses, and what this worker has borrowed of it.
+    var clientTable: ClientTable
+    let clientCredits = ClientCredits()
+    /// What the next 429 tells in Retry-After.
+    var retrySeconds: UInt32 = 1
     /// Connections whose receive found no buffer.
     var starvedCount = 0
     /// Requests that arrived in this tick.
@@ -132,6 +137,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         planUses = .allocate(capacity: 1)
         pathRoom = .allocate(capacity: 1)
         targetRoom = .allocate(byteCount: Self.targetRoomBytes, alignment: 16)
+        clientTable = start.plan.limits.table
+        precondition(start.index < start.plan.limits.workerCount, "rate limits have no place for worker \(start.index)")
         listeners = WorkerListeners(start.listeners)
         self.counters = counters
         self.mailbox = mailbox

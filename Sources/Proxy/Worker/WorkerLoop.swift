@@ -79,6 +79,7 @@ extension Worker where Ring: ~Copyable {
         case .backendConnection: onConnectionTimer(connections[slot])
         case .backend: onBackendTimer(backends[slot])
         case .exchange: onPendingTimer(exchanges[slot])
+        case .pace: onPaceTimer(exchanges[slot])
         case .worker:
             switch slot {
             case 0: startListening()

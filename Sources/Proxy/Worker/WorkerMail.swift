@@ -42,7 +42,7 @@ extension Worker where Ring: ~Copyable {
         stopListening()
         for slot in 0..<UInt32(clients.highest) where clients.isTaken(slot) {
             let client = clients[slot]
-            if client.pointee.state == .idle { close(client) }
+            if client.pointee.state == .idle || client.pointee.state == .proxyHead { close(client) }
         }
         for slot in 0..<UInt32(connections.highest) where connections.isTaken(slot) {
             let connection = connections[slot]

@@ -92,7 +92,9 @@ struct FixtureFilesTests {
         #expect(server.backends.map(\.address) == [.name("localhost")])
     }
 
-    @Test("what is in force, written out, is a configuration with the same meaning", arguments: ["rproxy1-plain", "rproxy2-plain", "weir-all", "weir-answers", "weir-rewriting", "oddities"])
+    @Test(
+        "what is in force, written out, is a configuration with the same meaning",
+        arguments: ["rproxy1-plain", "rproxy2-plain", "weir-all", "weir-answers", "weir-rewriting", "oddities"])
     func effective(_ name: String) throws {
         let first = effectiveConfiguration(path: Self.folder + name + ".conf", environment: [:], read: readConfigurationFile)
         let text = try #require(first.text)

@@ -17,7 +17,8 @@ struct FieldNameSetTests {
     func found(name: String) { #expect(managed.contains(name)) }
 
     @Test(
-        "others are not", arguments: ["X-Forwarded", "XForwardedFor", "X-Real-IP2", "X-SSL", "Forwardedx", "Client", "Client-Certs", "Host", "Accept", "X-Forwarder", "x", "_", "Traceparent"])
+        "others are not",
+        arguments: ["X-Forwarded", "XForwardedFor", "X-Real-IP2", "X-SSL", "Forwardedx", "Client", "Client-Certs", "Host", "Accept", "X-Forwarder", "x", "_", "Traceparent"])
     func others(name: String) { #expect(!managed.contains(name)) }
 
     @Test("every name of the table can be in a set, alone")

@@ -10,7 +10,8 @@ struct OneFaceTests {
             switch request.target {
             case "/": return .bytes(HandlerBackend.response("302 Found", fields: "Location: /login?next=/cart\r\nSet-Cookie: seen=1; Path=/; HttpOnly\r\n", body: []))
             case "/login?next=/cart":
-                let fields = "Location: http://\(request.fields.only("Host") ?? "")/cart\r\nSet-Cookie: user=ann; Path=/cart; Domain=127.0.0.1\r\nSet-Cookie: user=bob; Path=/cart\r\n"
+                let fields =
+                    "Location: http://\(request.fields.only("Host") ?? "")/cart\r\nSet-Cookie: user=ann; Path=/cart; Domain=127.0.0.1\r\nSet-Cookie: user=bob; Path=/cart\r\n"
                 return .bytes(HandlerBackend.response("303 See Other", fields: fields, body: []))
             default: return .bytes(HandlerBackend.response(fields: "Content-Location: /cart/1\r\nRefresh: 60; url=/cart\r\n", body: Bytes("shop \(request.target) \(cookies)")))
             }

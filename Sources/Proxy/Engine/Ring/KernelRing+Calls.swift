@@ -39,7 +39,9 @@ extension KernelRing {
 
     mutating func peerAddress(_ socket: Int32) -> SocketAddress { address(of: socket, getpeername) }
 
-    mutating func localPort(_ socket: Int32) -> UInt16 { address(of: socket, getsockname).port }
+    mutating func localPort(_ socket: Int32) -> UInt16 { localAddress(socket).port }
+
+    mutating func localAddress(_ socket: Int32) -> SocketAddress { address(of: socket, getsockname) }
 
     private func address(
         of socket: Int32, _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32

@@ -49,6 +49,8 @@ protocol RingPort: ~Copyable {
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions)
     mutating func peerAddress(_ socket: Int32) -> SocketAddress
     mutating func localPort(_ socket: Int32) -> UInt16
+    /// Where a connection came in.
+    mutating func localAddress(_ socket: Int32) -> SocketAddress
     /// Half-closes the sending side. Not through the ring: there a shutdown always goes to a helper thread, which looks the
     /// descriptor up late, when it may already belong to another connection.
     mutating func shutdownSend(_ socket: Int32)

@@ -102,6 +102,9 @@ struct ScriptedRing: ~Copyable, RingPort {
 
     @inline(never)
     mutating func localPort(_ socket: Int32) -> UInt16 { kernel.localPort(socket) }
+    mutating func localAddress(_ socket: Int32) -> SocketAddress {
+        SocketAddress(literal: "192.0.2.1", port: kernel.localPort(socket)) ?? SocketAddress()
+    }
 
     @inline(never)
     mutating func shutdownBoth(_ socket: Int32) { kernel.shutdownBoth(socket) }

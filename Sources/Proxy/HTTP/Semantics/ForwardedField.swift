@@ -30,8 +30,9 @@ func isRequestIdentifier(_ bytes: Span<UInt8>, start: Int, length: Int) -> Bool 
     var index = start
     while index < start &+ length {
         let byte = bytes[index]
-        guard UnreservedBytes.contains(byte) || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "+")
-            || byte == UInt8(ascii: "/") || byte == UInt8(ascii: "@")
+        guard
+            UnreservedBytes.contains(byte) || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "+")
+                || byte == UInt8(ascii: "/") || byte == UInt8(ascii: "@")
         else { return false }
         index &+= 1
     }
