@@ -83,7 +83,7 @@ server {{
 
 
 def configurations(folder, hosts, rules):
-    one = server('vhost "www.site0.example.com" { rule all { uri-gmatch = "*" downstreams = b } }')
+    one = server('vhost "www.site0.example.com" { default = true rule all { uri-gmatch = "*" downstreams = b } }')
     text = "".join(rule(number) for number in range(rules))
     includes = []
     for host in range(hosts):
@@ -102,6 +102,17 @@ def configurations(folder, hosts, rules):
     for kind, path in paths.items():
         variants[f"one, {kind}"] = (one, "www.site0.example.com", path)
         variants[f"many, {kind}"] = (many, f"www.site{hosts - 1}.example.com", path)
+    # Any host and any rule: what is not in a cache has to come from memory.
+    open(f"{folder}/mixed.lua", "w").write(f"""
+local kinds = {{ "/app%d/index.html", "/static%d/a/b.css", "/img%d/a/b.png", "/api/v%d/users/42" }}
+request = function()
+  local host, rule = math.random(0, {hosts - 1}), math.random(0, {rules - 1})
+  wrk.headers["Host"] = "www.site" .. host .. ".example.com"
+  return wrk.format("GET", string.format(kinds[rule % 4 + 1], rule))
+end
+""")
+    variants["one, mixed"] = (one, f"{folder}/mixed.lua", None)
+    variants["many, mixed"] = (many, f"{folder}/mixed.lua", None)
     return variants
 
 
@@ -119,7 +130,9 @@ http {{ access_log off; keepalive_requests 1000000000; tcp_nodelay on;
 
 
 def load(seconds, host, path):
-    command = ["taskset", "-c", "1", "wrk", "-t1", "-c64", f"-d{seconds}s", "-H", f"Host: {host}", f"http://127.0.0.1:{FRONT}{path}"]
+    """Requests answered; without a path, `host` is a script that makes the requests."""
+    what = ["-H", f"Host: {host}", f"http://127.0.0.1:{FRONT}{path}"] if path else ["-s", host, f"http://127.0.0.1:{FRONT}/"]
+    command = ["taskset", "-c", "1", "wrk", "-t1", "-c64", f"-d{seconds}s", *what]
     output = subprocess.run(command, capture_output=True, text=True).stdout
     if "Non-2xx" in output:
         raise SystemExit(f"{host}{path} is not answered 200:\n{output}")
@@ -142,7 +155,7 @@ def main():
     parser.add_argument("--rules", type=int, default=2000, help="in each virtual host")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--only", help="names of variants, separated by commas")
+    parser.add_argument("--only", help="names of variants, separated by semicolons")
     arguments = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="weirrules")
     os.chmod(folder, 0o755)
@@ -150,7 +163,7 @@ def main():
     figures = {}
     try:
         variants = configurations(folder, arguments.hosts, arguments.rules)
-        wanted = arguments.only.split(",") if arguments.only else list(variants)
+        wanted = arguments.only.split(";") if arguments.only else list(variants)
         texts = list(dict.fromkeys(variants[name][0] for name in wanted))
         for _ in range(arguments.rounds):
             for text in texts:
@@ -161,8 +174,8 @@ def main():
                     ["taskset", "-c", "0", arguments.weir, "run", file], start_new_session=True,
                     stdout=subprocess.DEVNULL, stderr=open(f"{folder}/weir.log", "ab"))
                 running.append(proxy)
-                first = next(name for name in wanted if variants[name][0] == text)
-                wait_for_answer(*variants[first][1:], 120)
+                _, host, path = next(v for v in variants.values() if v[0] == text)
+                wait_for_answer(host, path, 120)
                 ready = time.time() - began
                 for name in wanted:
                     own, host, path = variants[name]
