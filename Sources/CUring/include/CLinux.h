@@ -13,6 +13,9 @@ int clinux_affinity(int *cpus, int capacity);
 /* Names the calling thread (15 bytes at most). */
 void clinux_name_thread(const char *name);
 
+/* accept4(2) needs _GNU_SOURCE: a connection that an exec closes, or a negative errno. */
+int clinux_accept(int listener);
+
 /* splice(2) and pipe2(2) need _GNU_SOURCE.  Both return a negative errno on failure. */
 ssize_t clinux_splice(int from, int to, size_t length, int more);
 int clinux_pipe(int *read_end, int *write_end, int capacity_bytes);
@@ -37,3 +40,9 @@ static inline uint64_t clinux_load_relaxed(const uint64_t *at) { return __atomic
 static inline void clinux_store_release(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
 static inline uint64_t clinux_load_acquire(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
 static inline uint64_t clinux_exchange(uint64_t *at, uint64_t value) { return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL); }
+/* Puts `wanted` in place of `*seen`, or reads into `*seen` what stands there; relaxed, for words that order nothing but themselves. */
+static inline _Bool clinux_compare_exchange(uint64_t *at, uint64_t *seen, uint64_t wanted) {
+    return __atomic_compare_exchange_n(at, seen, wanted, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+/* Adds; returns what stood there before. */
+static inline uint64_t clinux_add_relaxed(uint64_t *at, uint64_t amount) { return __atomic_fetch_add(at, amount, __ATOMIC_RELAXED); }

@@ -13,7 +13,7 @@ struct Backend: BitwiseCopyable {
     let server: Int32
     /// Place among the `downstream` sections of its server.
     var settingsIndex: Int32
-    let names: UnsafePointer<BackendNames>
+    var names: UnsafePointer<BackendNames>
     var address: SocketAddress
     var limits: BackendLimits
     var state = State.up
@@ -46,6 +46,8 @@ struct Backend: BitwiseCopyable {
     var sharedTick: UInt64 = 0
     /// No descriptor or slot was left for another connection; tried again when the timer fires.
     var isOpeningPaused = false
+    /// No `downstream`, but a place that requests are sent on to.
+    var isTarget = false
     /// Index among the candidates of its server; -1 = it has left the choice.
     var candidate: Int32 = 0
 }
@@ -65,10 +67,14 @@ struct BackendLimits: BitwiseCopyable {
     var lowBytes: Int
     var head: HeadLimits
     var pipeline: Int32
+    /// Time to first byte up to which connections are shared.
+    var pipelineNanoseconds: UInt64
     var hasPendingQueue: Bool
     var pendingNanoseconds: UInt64
     var pendingMax: Int32
     var socket: SocketOptions
+    /// Its connections begin with a PROXY head and serve one client each.
+    var proxyHead: BackendSettings.SentProxyHead
 }
 
 /// A first-in first-out list of exchanges, linked through them.

@@ -26,6 +26,8 @@ struct BackendConnection: BitwiseCopyable {
         static let full = Flags(rawValue: 4096)
         /// Its answer goes by splice: nothing is received into buffers.
         static let splicing = Flags(rawValue: 32768)
+        /// Not read for now: a limit holds its answer back.
+        static let held = Flags(rawValue: 1 << 20)
     }
 
     var timer: Timer
@@ -49,6 +51,8 @@ struct BackendConnection: BitwiseCopyable {
     var previousIdle = noSlot
     var nextDirty = noSlot
     var requestCount: Int32 = 0
+    /// The client whose PROXY head it began with, the only one that it serves; 0 = nobody's.
+    var owner: UInt64 = 0
     /// The timer runs for a write, not for an answer.
     var waitsForWrite = false
     var bytesSent: UInt64 = 0

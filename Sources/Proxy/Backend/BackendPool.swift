@@ -17,13 +17,13 @@ extension Worker where Ring: ~Copyable {
         let limits = backend.pointee.limits
         let worn = limits.requestsPerConnectionMax > 0 && connection.pointee.requestCount >= limits.requestsPerConnectionMax
         if worn || connection.pointee.flags.contains(.doomed) || connection.pointee.flags.contains(.sawEnd)
-            || backend.pointee.state == .draining || isDraining && backend.pointee.waiting.isEmpty
+            || backend.pointee.state == .draining || connection.pointee.owner != 0 && !isOwned(connection) || isDraining && backend.pointee.waiting.isEmpty
         {
             close(connection)
             return
         }
         connection.pointee.phase = .head
-        connection.pointee.flags.remove([.full, .paused, .splicing])
+        connection.pointee.flags.remove([.full, .paused, .splicing, .held])
         receive(connection)
         offer(connection, backend)
     }
@@ -59,7 +59,8 @@ extension Worker where Ring: ~Copyable {
         var slot = backend.pointee.waiting.first
         while slot != noSlot {
             let exchange = exchanges[slot]
-            if connection.pointee.requestCount == 0 || !exchange.pointee.flags.contains(.fresh) { return exchange }
+            let mayServe = connection.pointee.owner == 0 || connection.pointee.owner == owner(exchange.pointee.client)
+            if mayServe, connection.pointee.requestCount == 0 || !exchange.pointee.flags.contains(.fresh) { return exchange }
             slot = exchange.pointee.next
         }
         return nil

@@ -4,7 +4,7 @@ import Glibc
 extension Worker where Ring: ~Copyable {
     @inline(__always)
     mutating func receive(_ connection: UnsafeMutablePointer<BackendConnection>) {
-        if !connection.pointee.flags.isDisjoint(with: [.receiving, .paused, .sawEnd, .starved, .splicing]) { return }
+        if !connection.pointee.flags.isDisjoint(with: [.receiving, .paused, .held, .sawEnd, .starved, .splicing]) { return }
         if connection.pointee.state == .closing { return }
         connection.pointee.flags.insert(.receiving)
         connection.pointee.inFlight &+= 1
@@ -227,7 +227,7 @@ extension Worker where Ring: ~Copyable {
             span, fields: &fields, limits: limits, requestMethod: exchange.pointee.head.method, head: &responseHead)
     }
 
-    private mutating func onFirstByte(
+    mutating func onFirstByte(
         _ connection: UnsafeMutablePointer<BackendConnection>, _ exchange: UnsafeMutablePointer<Exchange>
     ) {
         exchange.pointee.flags.insert(.firstByteSeen)
@@ -272,6 +272,7 @@ extension Worker where Ring: ~Copyable {
             case .untilClose:
                 connection.pointee.flags.insert(.doomed)
                 endAnswer(connection, exchange)
+            case .tunnel where awaitsPassedAnswer(exchange): onConnectionLost(connection, .backendClosed)
             case .tunnel: onTunnelEnd(connection, exchange)
             case .head: onConnectionLost(connection, .backendClosed)
             case .length, .chunked: onConnectionLost(connection, .answerTooShort)

@@ -3,7 +3,10 @@ import Glibc
 /// Choosing a backend and a connection to it, or waiting for one.
 extension Worker where Ring: ~Copyable {
     mutating func selectBackend(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
+        if exchange.pointee.flags.contains(.delegated) { return selectTarget(exchange) }
         let server = servers + Int(exchange.pointee.server)
+        // The groups are those of the server's newest plan: whoever was on the way here when that came is routed anew.
+        guard exchange.pointee.planUse == server.pointee.planUse else { return .next(stepOfNewTry(exchange)) }
         guard let group = server.pointee.group(exchange.pointee.rule.pointee.group), group.pointee.count > 0 else {
             answer(exchange, 503, .noBackend)
             return .done
@@ -33,7 +36,12 @@ extension Worker where Ring: ~Copyable {
             attach(exchange, to: shared, backend)
             return .next(.sendRequest)
         }
-        if exchange.pointee.flags.contains(.fresh), let used = checkOut(backend) {
+        if backend.pointee.limits.proxyHead != .off {
+            if let own = connectionOfClient(exchange, backend) {
+                attach(exchange, to: own, backend)
+                return .next(.sendRequest)
+            }
+        } else if exchange.pointee.flags.contains(.fresh), let used = checkOut(backend) {
             close(used)
         } else if let idle = checkOut(backend) {
             attach(exchange, to: idle, backend)
@@ -110,7 +118,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Whether one more connection may be opened: those being opened are promised to who waits for them, and a backend
     /// that could not be reached gets one connection to show that it is back.
-    private func mayOpen(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
+    func mayOpen(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
         backend.pointee.state == .up && !backend.pointee.isOpeningPaused
             && backend.pointee.connectionCount < backend.pointee.limits.connectionsMax
             && (backend.pointee.connectFailures == 0 || backend.pointee.connectingCount == 0)

@@ -81,7 +81,7 @@ extension Worker where Ring: ~Copyable {
     /// Everything asked has gone out: the backend's time to answer runs.
     mutating func waitForAnswer(_ connection: UnsafeMutablePointer<BackendConnection>) {
         guard isAnswerDue(connection), connection.pointee.phase != .tunnel,
-            !connection.pointee.flags.contains(.paused)
+            connection.pointee.flags.isDisjoint(with: [.paused, .held])
         else { return }
         connection.pointee.waitsForWrite = false
         let read = backends[UInt32(connection.pointee.backend)].pointee.limits.readNanoseconds

@@ -3,8 +3,9 @@ import Glibc
 /// Exchanges that wait for a backend connection: first in, first out, within bounds of number and time.
 ///
 /// Each group of backends has a queue; a backend with queue settings of its own has one too. Queues never block one
-/// another; where groups share a backend, whoever has waited longest gets it. Clients that a sticky cookie binds to a backend wait in that backend's queue, so that they hold up
-/// nobody else; where it has no settings of its own, those of the server bound all queues together.
+/// another; where groups share a backend, whoever has waited longest gets it. Clients that a sticky cookie binds to a
+/// backend wait in that backend's queue, so that they hold up nobody else; where it has no settings of its own, those of
+/// the server bound all queues together.
 extension Worker where Ring: ~Copyable {
     /// Puts an exchange into the queue where it has to wait, or answers 503 when that is full.
     mutating func waitInQueue(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
@@ -76,6 +77,10 @@ extension Worker where Ring: ~Copyable {
     mutating func onPendingTimer(_ exchange: UnsafeMutablePointer<Exchange>) {
         switch exchange.pointee.waitsIn {
         case .groupPending, .backendPending, .backendPinned: break
+        case .backendWaiting where exchange.pointee.flags.contains(.delegated): break
+        case .nowhere where exchange.pointee.flags.contains(.resolving):
+            onNameTimer(exchange)
+            return
         case .nowhere, .connectionQueue, .backendWaiting: return
         }
         count(.pendingTimeouts)
@@ -93,6 +98,7 @@ extension Worker where Ring: ~Copyable {
             moveBackendQueues(server)
             if server.pointee.pendingCount > 0 { moveGroupQueues(server) }
         }
+        if targetCount > 0 { moveTargetQueues() }
     }
 
     /// The groups take turns by the age of those who wait at their head.

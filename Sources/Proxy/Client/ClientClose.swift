@@ -70,6 +70,8 @@ extension Worker where Ring: ~Copyable {
         else { return }
         client.pointee.output.clear(into: &blocks)
         ring.startClose(client.pointee.fd)
+        leaveLimit(client)
+        if client.pointee.flags.contains(.ownsConnections) { closeConnections(of: client) }
         servers[Int(client.pointee.server)].connections &-= 1
         clients.giveBack(client.pointee.timer.slot)
         count(.clientsOpen, -1)

@@ -4,6 +4,8 @@ let noSlot: UInt32 = .max
 /// One accepted connection: trivial, in the worker's slab; holds no buffer while it is idle.
 struct ClientConnection: BitwiseCopyable {
     enum State: UInt8 {
+        /// The PROXY head of whoever stands before us may or must come first.
+        case proxyHead
         /// Between requests, or before the first.
         case idle
         /// Part of a head has come.
@@ -49,6 +51,10 @@ struct ClientConnection: BitwiseCopyable {
         static let pollingReadable = Flags(rawValue: 16384)
         /// Waiting bytes are being used just now, further up the stack.
         static let usingInput = Flags(rawValue: 32768)
+        /// What is queued for it is held back by a limit.
+        static let held = Flags(rawValue: 1 << 20)
+        /// Backend connections that began with its PROXY head serve it alone.
+        static let ownsConnections = Flags(rawValue: 1 << 21)
     }
 
     var timer: Timer
@@ -74,6 +80,8 @@ struct ClientConnection: BitwiseCopyable {
     var requestCount: UInt32 = 0
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
+    /// Port that it came to, once somebody asked; 0 = not yet, or a unix socket.
+    var localPort: UInt16 = 0
     /// Bytes thrown away while lingering.
     var drainedBytes = 0
     /// Since when the peer is waited for without a break, and how many bytes it moved since: the measure of its rate.
@@ -81,7 +89,9 @@ struct ClientConnection: BitwiseCopyable {
     var rateBytes: UInt64 = 0
     /// When it last moved any.
     var progressAt: UInt64 = 0
-    /// Asked from the kernel when first needed; length 0 = not yet.
+    /// The limit at which it counts as open; held until it is closed.
+    var limit: UnsafePointer<LimitPlan>?
+    /// Asked from the kernel when first needed, or told by a PROXY head; length 0 = not yet.
     var address = SocketAddress()
 
     init(fd: Int32, server: Int32, slot: UInt32) {

@@ -126,7 +126,7 @@ extension Worker where Ring: ~Copyable {
     /// Whether nothing but the amount of waiting bytes keeps the client from being read.
     private func mayReceive(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
         let exchange = client.pointee.exchange
-        return exchange == noSlot || !exchanges[exchange].pointee.flags.contains(.splicingRequest)
+        return exchange == noSlot || exchanges[exchange].pointee.flags.isDisjoint(with: [.splicingRequest, .waitsToRead])
     }
 
     /// Uses as many bytes as the state of the connection allows; returns how many.
@@ -138,6 +138,7 @@ extension Worker where Ring: ~Copyable {
             let piece: Int
             switch client.pointee.state {
             case .idle, .head: piece = takeHead(client, bytes + used, length &- used)
+            case .proxyHead: piece = takeProxyHead(client, bytes + used, length &- used)
             case .body: piece = takeRequestBody(client, bytes + used, length &- used)
             case .answering: return used
             case .tunnel: piece = takeTunnelBytes(client, bytes + used, length &- used)
@@ -157,7 +158,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Takes bytes of a head: in place when it is whole, gathered in a block when not.
-    private mutating func takeHead(
+    mutating func takeHead(
         _ client: UnsafeMutablePointer<ClientConnection>, _ bytes: UnsafeRawPointer, _ length: Int
     ) -> Int {
         if let block = client.pointee.headBlock { return growHead(client, block, bytes, length) }
@@ -260,7 +261,7 @@ extension Worker where Ring: ~Copyable {
         client.pointee.flags.insert(.sawEnd)
         guard client.pointee.input.isEmpty else { return }
         switch client.pointee.state {
-        case .idle: close(client)
+        case .idle, .proxyHead: close(client)
         case .lingering:
             // An answer that is still to be sent goes out first.
             if client.pointee.output.isEmpty && !client.pointee.flags.contains(.sending) { close(client) }

@@ -12,6 +12,10 @@ extension Worker where Ring: ~Copyable {
             onOutputEmpty(client)
             return
         }
+        if client.pointee.flags.contains(.held) {
+            restClient(client)
+            return
+        }
         if client.pointee.rateSince == 0 { startWaitingForClient(client) }
         client.pointee.flags.insert(.sending)
         client.pointee.inFlight &+= 1
@@ -149,7 +153,7 @@ extension Worker where Ring: ~Copyable {
         case .idle:
             client.pointee.waitingFor = .idle
             setClientTimer(client, server.pointee.plan.idleNanoseconds)
-        case .head, .tunnel, .lingering, .closing: break
+        case .proxyHead, .head, .tunnel, .lingering, .closing: break
         }
     }
 }

@@ -6,11 +6,11 @@ extension Worker where Ring: ~Copyable {
         case .idle: close(client)
         // Not with a reset: what the peer has not taken yet is still on its way.
         case .linger: close(client)
-        case .tunnelIdle: abort(client, .clientBodyTimeout)
+        case .tunnelIdle: onTunnelIdle(client)
         case .head:
             count(.timeouts)
             // Where no byte of a request has come, there is nothing to answer.
-            if client.pointee.state == .idle { close(client) } else { refuse(client, 408, .clientHeadTimeout) }
+            if client.pointee.state == .idle || client.pointee.state == .proxyHead { close(client) } else { refuse(client, 408, .clientHeadTimeout) }
         case .bodyGap:
             let limit = rule(of: client).pointee.bodyGapNanoseconds
             if client.pointee.state == .body, limit > 0, clock.now &- client.pointee.progressAt >= limit {
@@ -33,6 +33,17 @@ extension Worker where Ring: ~Copyable {
             } else {
                 waitForWrite(client)
             }
+        }
+    }
+
+    /// Neither side of a tunnel has sent anything for too long; who waits for the backend's first byte is told.
+    private mutating func onTunnelIdle(_ client: UnsafeMutablePointer<ClientConnection>) {
+        count(.timeouts)
+        if client.pointee.exchange != noSlot, awaitsPassedAnswer(exchanges[client.pointee.exchange]) {
+            let exchange = exchanges[client.pointee.exchange]
+            onConnectionLost(connections[exchange.pointee.connection], .backendReadTimeout)
+        } else {
+            abort(client, .clientBodyTimeout)
         }
     }
 

@@ -94,6 +94,7 @@ extension Worker where Ring: ~Copyable {
             client.pointee.bytesSent == exchange.pointee.clientBytesSentBefore
         else { return false }
         client.pointee.output.clear(into: &blocks)
+        leavePacing(exchange)
         exchange.pointee.flags.remove([.answerBegun, .splicingAnswer])
         exchange.pointee.answerBodyBytes = 0
         if exchange.pointee.head.keepAlive { exchange.pointee.flags.insert(.keepsClient) }

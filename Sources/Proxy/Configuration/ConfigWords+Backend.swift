@@ -88,6 +88,9 @@ private func poolRows() -> Rows {
             "requests-per-connection", .weir, \.settings.requestsPerConnectionMax, 0...Int(Int32.max),
             "Requests on one connection before it is closed; 0 = no limit."),
         .count("pipeline", .weir, \.settings.pipeline, 1...64, "Safe requests that may share a connection at one time."),
+        .duration(
+            "pipeline-latency", .weir, \.settings.pipelineLatencyMilliseconds, 1...3_600_000,
+            "Connections are shared only while the backend begins its answers sooner than this, on average."),
         .custom(
             "pending-timeout", .weir, .duration(anyDuration), zero: .off, "How long a request waits for a free connection of this backend.",
             assign: { $0.pendingMilliseconds = $1.number }, show: { $0.settings.pending.map { durationLiteral($0.timeoutMilliseconds) } }
@@ -125,6 +128,10 @@ private func answerRows() -> Rows {
             .with { $0.defaultText = "a quarter of high-watermark" },
         .flag("tcp-nodelay", .weir, \.settings.tcp.noDelay, "TCP_NODELAY on sockets to this backend.")
             .with { $0.defaultText = "as disable-downstream-nagle of the server" },
+        .custom(
+            "send-proxy-protocol", .weir, .choice(BackendSettings.SentProxyHead.allCases.map(\.rawValue)),
+            "Connections begin with a PROXY head that names the client, and serve that client alone.",
+            assign: { $0.settings.proxyHead = .init(rawValue: $1.text) ?? .off }, show: { $0.settings.proxyHead.rawValue }),
     ]
 }
 
@@ -142,6 +149,7 @@ private func finishBackend(_ draft: inout BackendDraft, _ section: ReadSection) 
     finishPlace(&draft, section)
     finishPool(&draft, section)
     finishWatermark(&draft.settings.watermark, section)
+    finishUserTimeout(&draft.settings.tcp, writeMilliseconds: draft.settings.writeMilliseconds, section)
     if draft.retry.written {
         let milliseconds = draft.retry.seconds * 1000 + (draft.retry.microseconds + 999) / 1000
         if milliseconds == 0 {
@@ -183,6 +191,9 @@ private func finishPlace(_ draft: inout BackendDraft, _ section: ReadSection) {
 }
 
 private func finishPool(_ draft: inout BackendDraft, _ section: ReadSection) {
+    if draft.settings.proxyHead != .off && draft.settings.pipeline > 1 {
+        section.error("pipeline", "'pipeline' shares connections between clients, which 'send-proxy-protocol' forbids")
+    }
     let kept = draft.settings.connections
     draft.settings.connectionsMax = draft.connectionsMax ?? (kept == 0 ? 256 : kept)
     if kept > draft.settings.connectionsMax {

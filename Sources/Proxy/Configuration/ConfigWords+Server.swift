@@ -14,7 +14,7 @@ struct ServerDraft {
     var operatorLog: LogSettings?
     var backends: [BackendDraft] = []
     var virtualHosts: [VirtualHostDraft] = []
-    var rewrites: [PrefixRewriteDraft] = []
+    var rewrites: [RewriteDraft] = []
 
     init(_ section: ConfigSection? = nil) {
         settings.location = section?.name.location ?? .none
@@ -33,8 +33,9 @@ private typealias Rows = [Setting<ServerDraft>]
 func serverRows() -> SectionRows<ServerDraft> {
     SectionRows(
         blank: ServerDraft(),
-        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows(\.settings.balancing) + socketRows()
-            + healthRows() + answerRows(\.settings.scope),
+        settings: listenerRows() + proxyProtocolRows(\.settings.proxyProtocol) + timerRows() + limitRows() + relayRows()
+            + balancingRows(\.settings.balancing) + socketRows() + healthRows() + answerRows(\.settings.scope)
+            + [trustedPeersRow(\.settings.trustedPeers)] + editRows(\.settings.scope),
         sections: serverSections(),
         finish: finishServer)
 }
@@ -205,7 +206,8 @@ func tcpRows<Owner>(_ tcp: WritableKeyPath<Owner, SocketSettings>) -> [Setting<O
         .flag("tcp-keepalive", .weir, tcp.appending(path: \.keepAlive), "Lets the kernel probe silent connections."),
         .duration(
             "tcp-user-timeout", .weir, tcp.appending(path: \.userTimeoutMilliseconds), 0...86_400_000,
-            "How long sent bytes may stay unacknowledged; 0 leaves it to the system."),
+            "How long sent bytes may stay unacknowledged, or the peer may keep its window shut, tunnels included; 0 leaves it to the system."
+        ).with { $0.defaultText = "30s, or write-timeout if that is longer; 0 if that is 0" },
         .size(
             "tcp-notsent-low", .weir, tcp.appending(path: \.notSentLowBytes), 0...(1 << 30),
             "Unsent bytes in a socket above which it counts as full; 0 leaves it to the system."),
@@ -270,6 +272,6 @@ private func serverSections() -> [NestedRows<ServerDraft>] {
             blank: { server, section in BackendDraft(section, noDelay: server.noDelayBackend ?? true) },
             store: { server, backend, _ in server.backends.append(backend) },
             all: { $0.backends.map { ($0.settings.name, $0) } }),
-        tlsSection(), virtualHostSection(), rewriteSection(), rateLimitSection(),
-    ] + answerSections(\.settings.scope)
+        tlsSection(), virtualHostSection(), rewriteSection(),
+    ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope)
 }

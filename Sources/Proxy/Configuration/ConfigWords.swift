@@ -19,14 +19,6 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 "workers", .weir, .count(1...1024), "Worker threads, each with a ring of its own.",
                 assign: { $0.settings.workers = $1.number }, show: { $0.settings.workers.map { "\($0)" } }
             ).with { $0.defaultText = "the CPUs the process may use" },
-            .custom(
-                "max-nofile", .rproxy, .count(64...1_073_741_816), "Limit of open descriptors, soft and hard.",
-                assign: { $0.settings.openFilesMax = $1.number }, show: { $0.settings.openFilesMax.map { "\($0)" } }
-            ).with { $0.defaultText = "the hard limit" },
-            .size(
-                "memtrim-sz", .rproxy1, \.settings.memoryTrimBytes, 0...(1 << 40),
-                "Free memory above which the allocator gives pages back at once; 0 leaves it to the allocator."
-            ).with { $0.inBothDialects = true },
             .duration(
                 "drain-timeout", .weir, \.settings.drainDeadlineMilliseconds, 0...86_400_000,
                 "How long exchanges may finish after a stop was asked for; 0 stops at once."),
@@ -42,6 +34,14 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 },
                 show: { $0.settings.resolvers.isEmpty ? nil : "{ \($0.settings.resolvers.map(quotedText).joined(separator: ", ")) }" }
             ).with { $0.defaultText = "those of /etc/resolv.conf" },
+            .text(
+                "sticky-secret", .weir, \.settings.stickySecret,
+                "What the values of sticky cookies are made with: the same text on all machines that serve the same clients, and after restarts."
+            ) { $0.utf8.count >= GlobalSettings.stickySecretBytesMin ? nil : "must have at least \(GlobalSettings.stickySecretBytesMin) bytes that nobody can guess" }
+            .with {
+                $0.defaultText = "random, new with each start"
+                $0.isSecret = true
+            },
             .count(
                 "match-limit", .weir, \.settings.matchStepsMax, 1_000...100_000_000,
                 "Steps that the search for a regular expression may take; one that takes more counts as not found."),
@@ -49,15 +49,13 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),
             .count(
+                "client-table-size", .weir, \.settings.clientTableEntries, 1_024...(1 << 28),
+                "Entries of the table for limits by client address, 16 bytes each, rounded up to a power of two; the oldest goes when it is full."
+            ),
+            .count(
                 "debug-trap-at-request", .weir, \.settings.debugTrapAtRequest, 0...Int(Int32.max),
                 "Debugging: a worker traps at its n-th request, to see the restart; 0 never."),
-            .coming(
-                "daemonize", .rproxy, .flag, "running as a daemon", default: "false", "Goes to the background.",
-                unless: { $0 == .flag(false) }),
-            .coming("rootdir", .rproxy, .path, "changing the root directory", default: "/", "Working directory of the server process."),
-            .coming("user", .rproxy, .text, "dropping rights", default: "not set", "User to become before the first byte is served."),
-            .coming("group", .rproxy, .text, "dropping rights", default: "not set", "Group to become before the first byte is served."),
-        ],
+        ] + processRows(),
         sections: [
             .section(
                 "logging", .weir, operatorLoggingRows(), "The operator's log.",
@@ -143,16 +141,34 @@ private func finishConfiguration(_ draft: inout ConfigurationDraft, _ section: R
             }
             listeners.append((address, server.settings.location))
         }
-        if let log = server.operatorLog {
+    }
+    finishOperatorLog(&draft, section)
+    draft.settings.servers = draft.servers.map(\.settings)
+    finishDaemon(&draft.settings, section)
+}
+
+/// RProxy 2's `general` of servers and virtual hosts: there is one operator's log, and the top level has the last word about it.
+private func finishOperatorLog(_ draft: inout ConfigurationDraft, _ section: ReadSection) {
+    var chosen: (log: LogSettings, location: SourceLocation)?
+    for server in draft.servers {
+        let sites = server.settings.virtualHosts.flatMap { site in
+            ([(site.scope, site.location)] + site.rules.map { ($0.scope, $0.location) }).compactMap { scope, location in
+                scope.operatorLog.map { ($0, location) }
+            }
+        }
+        let own = server.operatorLog.map { [($0, server.settings.location)] } ?? []
+        for (log, location) in own + sites {
             if section.has("logging") {
+                section.reader.diagnostics.warning(location, "'general' is not used here: the operator's log is set at the top level")
+            } else if let chosen, chosen.log != log {
                 section.reader.diagnostics.warning(
-                    server.settings.location, "'general' of this server is not used: the operator's log is set at the top level")
-            } else {
+                    location, "'general' is not used here: there is one operator's log, and line \(chosen.location.line) has set it already")
+            } else if chosen == nil {
+                chosen = (log, location)
                 draft.settings.operatorLog = log
             }
         }
     }
-    draft.settings.servers = draft.servers.map(\.settings)
 }
 
 extension ListenAddress: CustomStringConvertible {

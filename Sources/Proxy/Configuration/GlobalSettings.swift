@@ -3,9 +3,12 @@ struct GlobalSettings: Sendable {
     /// Number of worker threads; nil = the CPUs of the inherited affinity mask, within the cgroup quota.
     var workers: Int?
     var daemonize = false
-    var rootDirectory = "/"
+    /// Working directory; nil = `/` of a daemon, else where the command was given.
+    var rootDirectory: String?
     var user: String?
     var group: String?
+    /// File that holds the supervisor's number while it serves; nil = none.
+    var pidFilePath: String?
     /// Soft and hard limit of open descriptors to ask for; nil = raise soft to hard.
     var openFilesMax: Int?
     /// Trim threshold of the allocator in bytes; 0 = off.
@@ -16,6 +19,8 @@ struct GlobalSettings: Sendable {
     var adminSocketPath: String?
     /// Name servers as `ADDRESS` or `ADDRESS:PORT`; empty = those of `/etc/resolv.conf`.
     var resolvers: [String] = []
+    /// What sticky cookies are made with; nil = a new one with each start.
+    var stickySecret: String?
     /// Operator's log.
     var operatorLog = LogSettings(enabled: true, output: .stderr, level: .info, format: "")
     /// Steps of the search for one regular expression.
@@ -24,5 +29,15 @@ struct GlobalSettings: Sendable {
     var efficiencyMode = false
     /// Debug setting: the n-th request on a worker traps it; 0 = never.
     var debugTrapAtRequest = 0
+    /// Entries of the table in which limits by client address are kept; 16 bytes each.
+    var clientTableEntries = 65_536
     var servers: [ServerSettings] = []
+
+    /// Least bytes of `sticky-secret`: fewer can be guessed.
+    static let stickySecretBytesMin = 16
+}
+
+extension GlobalSettings {
+    /// Where relative paths begin; nil = where the command was given.
+    var workingDirectory: String? { rootDirectory ?? (daemonize ? "/" : nil) }
 }

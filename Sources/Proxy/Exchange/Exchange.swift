@@ -1,7 +1,7 @@
 /// All state of one request and its answer: trivial, in the worker's slab; its field table stands in the slot's tail as a rule.
 struct Exchange: BitwiseCopyable {
     struct Flags: OptionSet, BitwiseCopyable {
-        let rawValue: UInt32
+        let rawValue: UInt64
         /// The request has been received whole.
         static let requestWhole = Flags(rawValue: 1)
         /// The request's last byte is in the backend connection's queue.
@@ -40,6 +40,24 @@ struct Exchange: BitwiseCopyable {
         /// Passes the steps from `route` on for a second time, because the plan has changed: what counts requests has
         /// counted this one.
         static let rerouted = Flags(rawValue: 1_048_576)
+        /// Comes from a peer whose fields about its own clients count.
+        static let fromTrustedPeer = Flags(rawValue: 1 << 30)
+        /// After its head, bytes pass both ways unread.
+        static let passthrough = Flags(rawValue: 1 << 24)
+        /// Is sent on: not its rule's backends serve it, but the target that one of them named.
+        static let delegated = Flags(rawValue: 1 << 25)
+        /// What comes from its backend is read to the end and thrown away: the request goes elsewhere then.
+        static let discardsAnswer = Flags(rawValue: 1 << 26)
+        /// Waits for the addresses of a name.
+        static let resolving = Flags(rawValue: 1 << 27)
+        /// Its body was longer than what is kept to be sent again.
+        static let bodyNotKept = Flags(rawValue: 1 << 28)
+        /// Some limit holds for its bytes from the client, or to it.
+        static let pacesRead = Flags(rawValue: 1 << 32)
+        static let pacesWrite = Flags(rawValue: 1 << 33)
+        /// The next bytes of that direction have to wait until `readAt` or `writeAt`.
+        static let waitsToRead = Flags(rawValue: 1 << 34)
+        static let waitsToWrite = Flags(rawValue: 1 << 35)
     }
 
     /// How the answer's body ends toward the client.
@@ -54,6 +72,17 @@ struct Exchange: BitwiseCopyable {
     var rule: UnsafePointer<RulePlan>
     /// Which generation of the plan it counts as a user of: a place among the worker's `planUses`. -1 = none: tunnels.
     var planUse: Int32 = -1
+    /// The rate limits that it is under; kept by its plan, or by itself while it is a tunnel.
+    var limits = LimitChain()
+    /// Levels of them at which it counts as open, one bit each.
+    var openLevels: UInt8 = 0
+    /// Ends the wait for bytes that have to come or go later.
+    var paceTimer: Timer
+    var readAt: UInt64 = 0
+    var writeAt: UInt64 = 0
+    /// Bytes that were reserved and not used yet: from the client, and held back on their way to it.
+    var readCredit = 0
+    var heldBytes = 0
     var step = Step.admit
     var flags: Flags = []
     /// Index of the chosen backend; -1 = none yet.
@@ -74,11 +103,22 @@ struct Exchange: BitwiseCopyable {
     var fieldBlock: UnsafeMutablePointer<Block>?
     var fieldCount: Int = 0
 
+    /// The target that the backend gets, where it is another one.
+    var target: UnsafeMutablePointer<Block>?
+    /// Place of the field with the identifier that a trusted peer gave the request; -1 = it has ours.
+    var identifierField: Int16 = -1
+
     // The request's body.
     var requestRemaining: UInt64 = 0
     var requestDecoder = ChunkedDecoder()
     var requestBodyBytes: UInt64 = 0
     var trailers: UnsafeMutablePointer<Block>?
+    /// What has passed of the body, where it may be needed again.
+    var keptBody = ByteQueue()
+    /// Where it is sent on to: a `DelegationState`.
+    var delegation: UnsafeMutablePointer<Block>?
+    /// How often it was sent on.
+    var hops: UInt8 = 0
 
     // The answer.
     var status: UInt16 = 0
@@ -124,6 +164,7 @@ struct Exchange: BitwiseCopyable {
         fields: UnsafeMutablePointer<FieldRange>, clock: RingClock
     ) {
         timer = Timer(.exchange, slot: slot)
+        paceTimer = Timer(.pace, slot: slot)
         self.slot = slot
         self.client = client
         self.server = server
@@ -136,4 +177,10 @@ struct Exchange: BitwiseCopyable {
 }
 
 /// In which list an exchange is.
-enum WaitingPlace: UInt8 { case nowhere, connectionQueue, backendWaiting, backendPending, backendPinned, groupPending }
+enum WaitingPlace: UInt8 {
+    case nowhere, connectionQueue, backendWaiting
+    /// The queue of a backend, by the backend's own rules or, because a cookie names it, by those of the server.
+    case backendPending, backendPinned
+    /// The queue of a group of backends.
+    case groupPending
+}

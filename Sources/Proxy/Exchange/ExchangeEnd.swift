@@ -33,6 +33,7 @@ extension Worker where Ring: ~Copyable {
         if exchange.pointee.flags.contains(.abandoned) {
             // Others wait behind it on a shared connection: it stays until its answer has been thrown away.
             logOnce(exchange)
+            if !exchange.pointee.limits.isEmpty { leaveLimits(exchange) }
             clients[exchange.pointee.client].pointee.exchange = noSlot
             return
         }
@@ -74,7 +75,17 @@ extension Worker where Ring: ~Copyable {
         if let block = exchange.pointee.trailers { blocks.giveBack(block) }
         if let block = exchange.pointee.captured { blocks.giveBack(block) }
         if let block = exchange.pointee.fieldBlock { blocks.giveBack(block) }
-        if exchange.pointee.flags.contains(.tunnel) { leaveTunnel(exchange) } else { leavePlan(exchange) }
+        if let block = exchange.pointee.target { blocks.giveBack(block) }
+        if let block = exchange.pointee.delegation { blocks.giveBack(block) }
+        exchange.pointee.keptBody.clear(into: &blocks)
+        let limits = exchange.pointee.limits
+        if !limits.isEmpty { leaveLimits(exchange) }
+        if exchange.pointee.flags.contains(.tunnel) {
+            leaveTunnel(exchange)
+            releaseLimits(limits)
+        } else {
+            leavePlan(exchange)
+        }
         exchanges.giveBack(exchange.pointee.slot)
         count(.exchangesOpen, -1)
     }

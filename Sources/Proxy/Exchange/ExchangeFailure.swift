@@ -3,9 +3,9 @@ enum FailureReason: UInt8 {
     case none
     // The client's side.
     case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
-    case bodyTooLarge, methodRefused, pathRefused, targetTooLong
+    case bodyTooLarge, methodRefused, pathRefused, targetTooLong, accessDenied, requestLimit, connectionLimit, proxyRefused
     // The configuration's.
-    case noVirtualHost, noRule
+    case noVirtualHost, noRule, patternLimit
     // Ours.
     case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend, maintenance
     // Where a backend sent the request on.
@@ -29,10 +29,15 @@ enum FailureReason: UInt8 {
         case .clientTooSlow: "client-too-slow"
         case .bodyTooLarge: "body-too-large"
         case .methodRefused: "method-refused"
+        case .accessDenied: "access-denied"
+        case .requestLimit: "request-limit"
+        case .connectionLimit: "connection-limit"
+        case .proxyRefused: "proxy-head"
         case .pathRefused: "path-refused"
         case .targetTooLong: "target-too-long"
         case .noVirtualHost: "no-virtual-host"
         case .noRule: "no-rule"
+        case .patternLimit: "pattern-limit"
         case .pendingTimeout: "pending-timeout"
         case .pendingFull: "pending-full"
         case .outOfMemory: "out-of-memory"

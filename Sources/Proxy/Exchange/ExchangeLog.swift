@@ -35,6 +35,7 @@ extension Worker where Ring: ~Copyable {
         record.client = UnsafePointer(clientAddress(client))
         record.workerIndex = UInt32(index)
         record.requestID = requestID(exchange.pointee.startedWall, exchange.pointee.sequence)
+        record.peerRequestID = peerRequestID(exchange)
         record.startNanoseconds = exchange.pointee.startedWall
         record.endNanoseconds = clock.wall
         record.totalNanoseconds = Int64(clock.now &- exchange.pointee.startedAt)
@@ -72,15 +73,22 @@ extension Worker where Ring: ~Copyable {
             record.usedBackend = true
             record.reusedBackendConnection = exchange.pointee.flags.contains(.reusedConnection)
             record.backendName = names.pointee.name.slice
-            record.backendAddress = names.pointee.label.slice
+            record.backendAddress = delegationText(exchange) ?? names.pointee.label.slice
             record.backendLocalPort = exchange.pointee.backendLocalPort
             record.connectNanoseconds = Int64(exchange.pointee.connectNanoseconds)
         }
         fillCaptured(&record, exchange)
     }
 
+    /// `host:port` of the place that an exchange was sent on to.
+    func delegationText(_ exchange: UnsafeMutablePointer<Exchange>) -> ByteSlice? {
+        guard exchange.pointee.flags.contains(.delegated), let block = exchange.pointee.delegation else { return nil }
+        let text = block.bytes.assumingMemoryBound(to: DelegationState.self).textBytes
+        return ByteSlice(start: text.baseAddress, count: text.count)
+    }
+
     /// Names a request: worker, time, and a number that no other of its requests has.
-    private func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
+    func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
         (wallNanoseconds / 1_000_000) &<< 24 ^ UInt64(index) &<< 52 ^ sequence & 0xFF_FFFF
     }
 

@@ -20,6 +20,8 @@ enum Step: UInt8 {
     case sendRequest
     /// The answer's head is due.
     case receiveHead
+    /// The backend has asked for another place to serve it: may that be?
+    case delegate
     /// What changes on its way to the client?
     case editResponse
     /// The answer's body is moved by `ResponseBody` or `SpliceRelay`.
@@ -54,6 +56,7 @@ extension Worker where Ring: ~Copyable {
             case .selectBackend: result = selectBackend(exchange)
             case .sendRequest: result = sendRequest(exchange)
             case .receiveHead: result = receiveHead(exchange)
+            case .delegate: result = delegate(exchange)
             case .editResponse: result = editResponse(exchange)
             case .deliver: result = deliver(exchange)
             case .log: result = log(exchange)
@@ -93,6 +96,7 @@ extension Worker where Ring: ~Copyable {
         }
         memcpy(exchange.pointee.fields, scratchFields, requestHead.fieldCount &* MemoryLayout<FieldRange>.stride)
         enterPlan(exchange, server)
+        exchange.pointee.limits.server = server.pointee.plan.limit
         client.pointee.exchange = slot
         client.pointee.requestCount &+= 1
         exchange.pointee.requestNumber = client.pointee.requestCount
@@ -177,27 +181,7 @@ extension Worker where Ring: ~Copyable {
         if endsClients(exchange.pointee.server) || most > 0 && exchange.pointee.requestNumber >= most {
             exchange.pointee.flags.remove(.keepsClient)
         }
-        return .next(.route)
+        return admitByServer(exchange) ? .next(.route) : .done
     }
 
-    private func limit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult { .next(.answer) }
-
-    /// Takes out what we say ourselves toward the backend; it is written anew by `sendRequest`.
-    private mutating func rewrite(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        let forwarding = exchange.pointee.rule.pointee.forwarding
-        let replacesFor = forwarding.forwardedFor == .rproxy || forwarding.forwardedFor == .replace
-        let fields = fields(exchange)
-        var at = 0
-        while at < exchange.pointee.fieldCount {
-            switch fields[at].name {
-            case .xForwardedFor where replacesFor || forwarding.forwardedFor == .append:
-                fields[at].flags.insert(.dropped)
-            case .xForwardedProto where forwarding.proto: fields[at].flags.insert(.dropped)
-            case .xForwardedHost where forwarding.host: fields[at].flags.insert(.dropped)
-            default: break
-            }
-            at &+= 1
-        }
-        return .next(.selectBackend)
-    }
 }

@@ -41,7 +41,7 @@ extension Worker where Ring: ~Copyable {
         backends[UInt32(connection.pointee.backend)].pointee.responses &+= 1
         // What failed before a retry has been made good; the count of retries tells of it.
         exchange.pointee.failure = .none
-        return .next(.editResponse)
+        return .next(responseHead.status == Self.delegatingStatus ? .delegate : .editResponse)
     }
 
     /// 100, 102, 103 pass with their fields; a client of HTTP/1.0 does not know them.
@@ -52,8 +52,9 @@ extension Worker where Ring: ~Copyable {
         guard client.pointee.output.count < servers[Int(client.pointee.server)].plan.highBytes else { return }
         let room = responseHead.headLength &+ 64
         guard let place = client.pointee.output.reserve(room, from: &blocks) else { return }
+        _ = markAnswerFields(exchange.pointee.rule.pointee.rewriting, maps: false)
         var writer = HeadWriter(base: place, capacity: room)
-        appendStatusLine(to: &writer)
+        appendStatusLine(to: &writer, isStatusOurs: false)
         appendResponseFields(to: &writer)
         writer.append("\r\n")
         guard !writer.overflowed else { return }
@@ -61,13 +62,17 @@ extension Worker where Ring: ~Copyable {
         markDirty(client)
     }
 
-    /// Our status line with the backend's words.
-    private func appendStatusLine(to writer: inout HeadWriter) {
+    /// Our status line with the backend's words, unless the status is ours too.
+    private func appendStatusLine(to writer: inout HeadWriter, isStatusOurs: Bool) {
         writer.append("HTTP/1.1 ")
         writer.append(decimal: UInt64(responseHead.status))
         writer.append(" ")
-        let bytes = responseBuffer.span
-        writer.append(bytes.extracting(responseHead.reasonStart..<(responseHead.reasonStart &+ responseHead.reasonLength)))
+        if isStatusOurs {
+            writer.append(StatusCode(responseHead.status).reason)
+        } else {
+            let bytes = responseBuffer.span
+            writer.append(bytes.extracting(responseHead.reasonStart..<(responseHead.reasonStart &+ responseHead.reasonLength)))
+        }
         writer.append("\r\n")
     }
 
@@ -100,14 +105,21 @@ extension Worker where Ring: ~Copyable {
         }
         if keeps { exchange.pointee.flags.insert(.keepsClient) } else { exchange.pointee.flags.remove(.keepsClient) }
         let cookie = exchange.pointee.flags.contains(.setsCookie) ? exchange.pointee.rule.pointee.stickyCookie : nil
-        let room = responseHead.headLength &+ 256 &+ (server.pointee.plan.via?.count ?? 0) &+ (cookie?.count ?? 0)
+        let plan = exchange.pointee.rule.pointee.rewriting
+        var added = 0
+        if plan.pointee.changesAnswers {
+            added = markAnswerFields(plan, maps: true) &+ editRoom(plan.pointee.responseEdits, headLength: exchange.pointee.head.headLength &+ responseHead.headLength)
+            if plan.pointee.forwarding.echoesRequestID { added &+= requestIdentifierBytesMax &+ (plan.pointee.forwarding.requestID?.count ?? 0) }
+        }
+        let room = responseHead.headLength &+ 256 &+ added &+ (server.pointee.plan.via?.count ?? 0) &+ (cookie?.count ?? 0)
         guard let place = client.pointee.output.reserve(room, from: &blocks) else {
             answer(exchange, 503, .outOfMemory)
             return .done
         }
         var writer = HeadWriter(base: place, capacity: room)
-        appendStatusLine(to: &writer)
+        appendStatusLine(to: &writer, isStatusOurs: responseHead.status != exchange.pointee.backendStatus)
         appendResponseFields(to: &writer)
+        if plan.pointee.changesAnswers { appendChanges(plan, exchange, to: &writer) }
         if responseHead.isSwitch {
             appendUpgrade(to: &writer)
         } else if !keeps {
@@ -132,6 +144,16 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.flags.insert(.answerBegun)
         markDirty(client)
         return .next(.deliver)
+    }
+
+    private mutating func appendChanges(
+        _ plan: UnsafePointer<RewritePlan>, _ exchange: UnsafeMutablePointer<Exchange>, to writer: inout HeadWriter
+    ) {
+        appendMappedFields(plan, exchange, to: &writer)
+        appendEdits(plan.pointee.responseEdits, exchange, isAnswer: true, to: &writer)
+        guard plan.pointee.forwarding.echoesRequestID else { return }
+        plan.pointee.forwarding.appendRequestID(
+            peerRequestID(exchange), requestID(exchange.pointee.startedWall, exchange.pointee.sequence), to: &writer)
     }
 
     private func appendUpgrade(to writer: inout HeadWriter) {

@@ -18,6 +18,11 @@ extension Worker where Ring: ~Copyable {
             stopWaitingForBody(client)
             return 0
         }
+        var length = length
+        if exchange.pointee.flags.contains(.pacesRead) {
+            length = pacedRead(exchange, client, length)
+            if length == 0 { return 0 }
+        }
         if client.pointee.rateSince == 0 { startWaitingForClient(client) }
         client.pointee.rateBytes &+= UInt64(length)
         client.pointee.progressAt = clock.now
@@ -39,6 +44,7 @@ extension Worker where Ring: ~Copyable {
             return length
         }
         exchange.pointee.requestRemaining &-= UInt64(piece)
+        keepBody(exchange, bytes, piece)
         countRequestBody(exchange, piece)
         markDirty(connection)
         if exchange.pointee.requestRemaining == 0 {
@@ -68,6 +74,7 @@ extension Worker where Ring: ~Copyable {
                     answer(exchange, 503, .outOfMemory)
                     return length
                 }
+                keepBody(exchange, bytes + start, count)
                 markDirty(connection)
                 at = start &+ count
             case .needMore:
@@ -79,7 +86,10 @@ extension Worker where Ring: ~Copyable {
                 }
                 at = start &+ count
             case .end(let next):
-                guard endChunks(&connection.pointee.output, &exchange.pointee.trailers) else {
+                guard
+                    endChunks(
+                        &connection.pointee.output, &exchange.pointee.trailers, without: exchange.pointee.rule.pointee.rewriting.pointee.dropped)
+                else {
                     answer(exchange, 400, .badRequest)
                     return length
                 }
@@ -117,7 +127,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// We are the ones who keep the body waiting: no timer runs against the client.
-    private mutating func stopWaitingForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
+    mutating func stopWaitingForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.waitingFor == .bodyGap else { return }
         client.pointee.rateSince = 0
         client.pointee.waitingFor = .nothing
@@ -128,7 +138,8 @@ extension Worker where Ring: ~Copyable {
     mutating func resumeWaitingForBody(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.waitingFor != .bodyGap, client.pointee.waitingFor != .writeProgress,
             client.pointee.exchange != noSlot,
-            exchanges[client.pointee.exchange].pointee.step.rawValue > Step.sendRequest.rawValue
+            exchanges[client.pointee.exchange].pointee.step.rawValue > Step.sendRequest.rawValue,
+            !exchanges[client.pointee.exchange].pointee.flags.contains(.waitsToRead)
         else { return }
         startWaitingForClient(client)
         waitForBody(client)
@@ -183,7 +194,11 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Appends the last chunk and the trailer fields that may pass; false when they are unreadable.
-    mutating func endChunks(_ queue: inout ByteQueue, _ trailers: inout UnsafeMutablePointer<Block>?) -> Bool {
+    ///
+    /// - Parameter dropped: names that do not pass: a field is no more believable at the end of a message.
+    mutating func endChunks(
+        _ queue: inout ByteQueue, _ trailers: inout UnsafeMutablePointer<Block>?, without dropped: FieldNameSet
+    ) -> Bool {
         guard appendText("0\r\n", to: &queue) else { return false }
         if let block = trailers {
             trailers = nil
@@ -193,6 +208,11 @@ extension Worker where Ring: ~Copyable {
             guard case .complete(let fieldCount) = parseTrailers(span, fields: &fields, fieldsMax: 100),
                 let place = queue.reserve(block.count, from: &blocks)
             else { return false }
+            var at = 0
+            while at < fieldCount {
+                if dropped.contains(fields[at], span) { fields[at].flags.insert(.dropped) }
+                at &+= 1
+            }
             var writer = HeadWriter(base: place, capacity: block.count)
             writer.appendKeptFields(bytes: span, fields: fields.span, count: fieldCount, fieldsEnd: block.count)
             guard !writer.overflowed else { return false }

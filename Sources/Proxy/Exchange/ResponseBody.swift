@@ -22,7 +22,9 @@ extension Worker where Ring: ~Copyable {
         _ exchange: UnsafeMutablePointer<Exchange>, _ bytes: UnsafeRawPointer, _ length: Int
     ) -> Bool {
         exchange.pointee.backendBytesReceived &+= UInt64(length)
-        if exchange.pointee.flags.contains(.abandoned) { return discardAnswer(exchange, length) }
+        if !exchange.pointee.flags.isDisjoint(with: [.abandoned, .discardsAnswer]) {
+            return exchange.pointee.flags.contains(.abandoned) ? discardAnswer(exchange, length) : discardFirstAnswer(exchange, length)
+        }
         let client = clients[exchange.pointee.client]
         exchange.pointee.answerBodyBytes &+= UInt64(length)
         count(.copiedBytes, length)
@@ -36,6 +38,7 @@ extension Worker where Ring: ~Copyable {
             abort(client, .outOfMemory)
             return staysOnConnection
         }
+        if exchange.pointee.flags.contains(.pacesWrite) { paceAnswer(exchange, client, length) }
         markDirty(client)
         if client.pointee.output.count >= servers[Int(client.pointee.server)].plan.highBytes {
             pauseReading(connections[exchange.pointee.connection])
@@ -77,10 +80,19 @@ extension Worker where Ring: ~Copyable {
     mutating func endAnswer(
         _ connection: UnsafeMutablePointer<BackendConnection>, _ exchange: UnsafeMutablePointer<Exchange>
     ) {
+        if exchange.pointee.flags.contains(.discardsAnswer), !exchange.pointee.flags.contains(.abandoned) {
+            freeConnection(connection, after: exchange)
+            goOnElsewhere(exchange)
+            return
+        }
         if !exchange.pointee.flags.contains(.abandoned) {
             let client = clients[exchange.pointee.client]
             if exchange.pointee.answerFraming == .chunked {
-                guard endChunks(&client.pointee.output, &connection.pointee.trailers) else {
+                guard
+                    endChunks(
+                        &client.pointee.output, &connection.pointee.trailers,
+                        without: exchange.pointee.rule.pointee.rewriting.pointee.droppedOfAnswers)
+                else {
                     onConnectionLost(connection, .badAnswer)
                     return
                 }
@@ -91,6 +103,13 @@ extension Worker where Ring: ~Copyable {
             countAnswer(exchange.pointee.status)
             markDirty(client)
         }
+        freeConnection(connection, after: exchange)
+    }
+
+    /// The backend has said all that it had to say to an exchange: its connection is for others, or not worth keeping.
+    mutating func freeConnection(
+        _ connection: UnsafeMutablePointer<BackendConnection>, after exchange: UnsafeMutablePointer<Exchange>
+    ) {
         if let block = connection.pointee.trailers {
             connection.pointee.trailers = nil
             blocks.giveBack(block)
@@ -98,7 +117,7 @@ extension Worker where Ring: ~Copyable {
         let wasSent = exchange.pointee.flags.contains(.requestSent)
         release(connection, of: exchange)
         connection.pointee.phase = .head
-        connection.pointee.flags.remove([.paused, .splicing])
+        connection.pointee.flags.remove([.paused, .splicing, .held])
         if exchange.pointee.flags.contains(.abandoned) { releaseSlot(exchange) }
         let isStillSending = connection.pointee.flags.contains(.sending) || !connection.pointee.output.isEmpty
         if !wasSent || connection.pointee.flags.contains(.doomed) || connection.pointee.exchanges.isEmpty && isStillSending {

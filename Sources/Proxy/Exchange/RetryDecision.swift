@@ -13,15 +13,19 @@ extension Worker where Ring: ~Copyable {
         var isHead = true
         var again = ExchangeChain()
         var failed = ExchangeChain()
+        var elsewhere = ExchangeChain()
         // The list empties while it is walked: each exchange leaves it before anything else happens to it.
         while lost != noSlot {
             let exchange = exchanges[lost]
             lost = exchange.pointee.next
             if exchange.pointee.failure == .none { exchange.pointee.failure = reason }
             let retries = mayRetry(exchange, connection, reason, isHead: isHead)
+            if awaitsPassedAnswer(exchange) { stopPassthrough(exchange) }
             release(connection, of: exchange)
             if exchange.pointee.flags.contains(.abandoned) {
                 releaseSlot(exchange)
+            } else if exchange.pointee.flags.contains(.discardsAnswer) {
+                append(exchange, to: &elsewhere)
             } else if retries {
                 append(exchange, to: &again)
             } else {
@@ -31,6 +35,7 @@ extension Worker where Ring: ~Copyable {
         }
         close(connection)
         retry(again)
+        while let exchange = takeFirst(&elsewhere) { goOnElsewhere(exchange) }
         fail(failed, reason)
     }
 
@@ -91,7 +96,7 @@ extension Worker where Ring: ~Copyable {
             exchange.pointee.retries &+= 1
             exchange.pointee.flags.formUnion([.unshared, .fresh])
             exchange.pointee.flags.remove([
-                .firstByteSeen, .reusedConnection, .pipelined, .requestSent, .splicingAnswer, .splicingRequest,
+                .firstByteSeen, .reusedConnection, .pipelined, .requestSent, .splicingAnswer, .splicingRequest, .discardsAnswer,
             ])
             exchange.pointee.firstByteAt = 0
             exchange.pointee.backend = -1

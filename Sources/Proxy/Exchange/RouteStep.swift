@@ -39,7 +39,7 @@ extension Worker where Ring: ~Copyable {
 
     /// The request's path in its normal form, good until the next request is routed; nil where it has none. `*` for
     /// OPTIONS of the server as a whole.
-    private mutating func normalPath(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeRawBufferPointer? {
+    mutating func normalPath(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeRawBufferPointer? {
         let head = exchange.pointee.head
         if head.form == .asterisk { return UnsafeRawBufferPointer(slice(exchange, head.targetStart, head.targetLength)) }
         // `http://host` means its root, but with OPTIONS the server as a whole (RFC 9112 §3.2.4).
@@ -66,7 +66,8 @@ extension Worker where Ring: ~Copyable {
     /// since it was routed, at the choice of the rule.
     mutating func stepOfNewTry(_ exchange: UnsafeMutablePointer<Exchange>) -> Step {
         let server = servers + Int(exchange.pointee.server)
-        if exchange.pointee.planUse == server.pointee.planUse { return .selectBackend }
+        // Where it is sent on to was decided under its own plan.
+        if exchange.pointee.planUse == server.pointee.planUse || exchange.pointee.flags.contains(.delegated) { return .selectBackend }
         changePlan(exchange, server)
         return .route
     }
@@ -75,8 +76,11 @@ extension Worker where Ring: ~Copyable {
     private mutating func changePlan(
         _ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>
     ) {
+        leaveLimits(exchange)
         leavePlan(exchange)
         enterPlan(exchange, server)
+        exchange.pointee.limits.server = server.pointee.plan.limit
+        notePacing(exchange)
         exchange.pointee.flags.insert(.rerouted)
     }
 }

@@ -10,20 +10,23 @@ extension Worker where Ring: ~Copyable {
         guard exchange.pointee.connection != noSlot, client.pointee.output.isEmpty,
             client.pointee.flags.isDisjoint(with: [.sending, .polling])
         else { return }
+        if exchange.pointee.flags.contains(.waitsToWrite) {
+            restClient(client)
+            return
+        }
         let connection = connections[exchange.pointee.connection]
         guard connection.pointee.flags.isDisjoint(with: [.polling, .receiving]) else { return }
         if exchange.pointee.answerSplice.sinkWasFull {
             waitForSink(client, connection)
             return
         }
-        var round = 0
+        var moved = 0
         while connection.pointee.remaining > 0 {
-            if round == Self.roundsMax {
+            if moved >= Self.turnBytesMax {
                 // Others wait for their turn: go on in the next tick.
                 waitForSource(client, connection)
                 return
             }
-            round &+= 1
             var most = exchange.pointee.answerSplice.goal
             if most <= Self.spliceGoalFirst || exchange.pointee.answerBodyBytes < Self.trustedBytes {
                 // A client that has not shown yet that it is fast gets what its socket is sure to take.
@@ -35,16 +38,22 @@ extension Worker where Ring: ~Copyable {
                 }
                 most = min(most, room)
             }
+            if exchange.pointee.flags.contains(.pacesWrite) { most = min(most, exchange.pointee.limits.helpingBytes) }
             let goal = Int(min(UInt64(most), connection.pointee.remaining))
             switch move(from: connection.pointee.fd, to: client.pointee.fd, goal: goal, refused: &client.pointee.output) {
             case .moved(let bytes):
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes)
+                moved &+= bytes
                 // Huge bodies to a client that keeps up are worth the whole pipe; others stay within the watermark.
                 let isHuge = connection.pointee.remaining > Self.hugeBytes
                 let most = isHuge ? Self.pipeBytes : max(servers[Int(client.pointee.server)].plan.highBytes, Self.spliceGoalMin)
                 exchange.pointee.answerSplice.goal = min(exchange.pointee.answerSplice.goal &* 2, most)
                 touchTunnel(client)
+                if paceSplicedAnswer(exchange, connection, bytes) {
+                    restClient(client)
+                    return
+                }
             case .sinkFull(let bytes):
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes &- client.pointee.output.count)
@@ -52,6 +61,7 @@ extension Worker where Ring: ~Copyable {
                 exchange.pointee.answerSplice.sinkWasFull = true
                 wheel.disarm(&connection.pointee.timer)
                 touchTunnel(client)
+                _ = paceSplicedAnswer(exchange, connection, bytes)
                 if connection.pointee.remaining == 0 { break }
                 markDirty(client)
                 return

@@ -9,7 +9,8 @@ extension Worker where Ring: ~Copyable {
     /// A first helping that a socket always takes: what may be unsent on it (TCP_NOTSENT_LOWAT).
     static var spliceGoalFirst: Int { 128 &* 1024 }
     static var spliceGoalMin: Int { 32 &* 1024 }
-    static var roundsMax: Int { 16 }
+    /// When so many bytes of a body have moved in one turn, the others have theirs.
+    static var turnBytesMax: Int { 1 &<< 20 }
     /// "Until the end": more than any body has.
     private static var endlessBytes: UInt64 { UInt64.max / 2 }
 
@@ -55,7 +56,7 @@ extension Worker where Ring: ~Copyable {
         let settings = servers[Int(exchange.pointee.server)].plan.splice
         guard exchange.pointee.requestRemaining >= settings.remainingBytesMin,
             exchange.pointee.requestRemaining &+ exchange.pointee.requestBodyBytes >= settings.bodyBytesMin,
-            !exchange.pointee.flags.contains(.splicingAnswer)
+            !exchange.pointee.flags.contains(.splicingAnswer), !keepsBody(exchange)
         else { return }
         startSplicingRequest(exchange)
     }

@@ -14,7 +14,7 @@ extension Worker where Ring: ~Copyable {
         if client.pointee.flags.contains(.receiving) { return true }
         if !client.pointee.input.isEmpty { useInput(client) }
         guard exchanges.isTaken(exchange.pointee.slot), exchange.pointee.flags.contains(.splicingRequest),
-            exchange.pointee.connection != noSlot
+            exchange.pointee.connection != noSlot, !exchange.pointee.flags.contains(.waitsToRead)
         else { return true }
         let connection = connections[exchange.pointee.connection]
         if connection.pointee.output.isEmpty && !connection.pointee.flags.contains(.sending) {
@@ -40,25 +40,29 @@ extension Worker where Ring: ~Copyable {
             waitForBackendWrite(connection)
             return
         }
-        var round = 0
+        var moved = 0
         while exchange.pointee.requestRemaining > 0 {
-            if round == Self.roundsMax {
+            if moved >= Self.turnBytesMax {
                 pollClient(client)
                 return
             }
-            round &+= 1
-            let goal = Int(min(UInt64(exchange.pointee.requestSplice.goal), exchange.pointee.requestRemaining))
+            var most = exchange.pointee.requestSplice.goal
+            if exchange.pointee.flags.contains(.pacesRead) { most = min(most, exchange.pointee.limits.helpingBytes) }
+            let goal = Int(min(UInt64(most), exchange.pointee.requestRemaining))
             switch move(from: client.pointee.fd, to: connection.pointee.fd, goal: goal, refused: &connection.pointee.output) {
             case .moved(let bytes):
                 countSplicedRequest(exchange, client, connection, bytes)
+                moved &+= bytes
                 connection.pointee.bytesSent &+= UInt64(bytes)
                 exchange.pointee.requestSplice.goal = min(exchange.pointee.requestSplice.goal &* 2, Self.pipeBytes)
+                if paceSplicedRequest(exchange, client, bytes) { return }
             case .sinkFull(let bytes):
                 countSplicedRequest(exchange, client, connection, bytes)
                 connection.pointee.bytesSent &+= UInt64(bytes &- connection.pointee.output.count)
                 exchange.pointee.requestSplice.goal = max(exchange.pointee.requestSplice.goal / 2, Self.spliceGoalMin)
                 exchange.pointee.requestSplice.sinkWasFull = true
                 markDirty(connection)
+                _ = paceSplicedRequest(exchange, client, bytes)
                 if exchange.pointee.requestRemaining == 0 { break }
                 return
             case .sourceEmpty:

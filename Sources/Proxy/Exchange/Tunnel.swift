@@ -18,12 +18,13 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// A tunnel may outlive many plans: it takes along what it will need and lets go of its own.
-    private mutating func enterTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func enterTunnel(_ exchange: UnsafeMutablePointer<Exchange>) {
         let (access, error) = logEntries(exchange)
         exchange.pointee.tunnelAccessLog = access
         exchange.pointee.tunnelErrorLog = error
         logs.hold(access)
         logs.hold(error)
+        retainLimits(exchange)
         exchange.pointee.rule = exchange.pointee.rule.pointee.lasting
         leavePlan(exchange)
         exchange.pointee.flags.insert(.tunnel)
@@ -43,9 +44,15 @@ extension Worker where Ring: ~Copyable {
     ) -> Int {
         let exchange = exchanges[client.pointee.exchange]
         guard exchange.pointee.connection != noSlot else { return length }
+        exchange.pointee.flags.insert(.bodyConsumed)
         let connection = connections[exchange.pointee.connection]
         let limits = backends[UInt32(connection.pointee.backend)].pointee.limits
         guard connection.pointee.output.count < limits.highBytes else { return 0 }
+        var length = length
+        if exchange.pointee.flags.contains(.pacesRead) {
+            length = pacedRead(exchange, client, length)
+            if length == 0 { return 0 }
+        }
         touchTunnel(client)
         guard connection.pointee.output.append(bytes, length, from: &blocks) else {
             abort(client, .outOfMemory)
@@ -65,6 +72,15 @@ extension Worker where Ring: ~Copyable {
         _ bytes: UnsafeRawPointer, _ length: Int
     ) -> Int {
         touchTunnel(clients[exchange.pointee.client])
+        if awaitsPassedAnswer(exchange) {
+            if connection.pointee.bytesSent <= exchange.pointee.sentMark, !connection.pointee.flags.contains(.sending) {
+                // No byte of the request has gone out: this is no answer to it.
+                count(.oddities)
+                onConnectionLost(connection, .backendClosed)
+                return 0
+            }
+            onPassedAnswer(exchange, connection, bytes, length)
+        }
         return deliver(exchange, bytes, length) ? length : 0
     }
 

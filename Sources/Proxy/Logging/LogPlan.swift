@@ -1,13 +1,16 @@
 /// The logs of a configuration, one descriptor each: the operator's log first, then every request log that is on, once.
 ///
 /// Whoever asks for the same log as another gets the same place, and lines of both go through one buffer. The
-/// supervisor opens them in this order; the server process finds them by their place.
+/// supervisor opens them in this order; the server process finds them by their place. A log with `{WORKER}` in its
+/// path has a descriptor for each worker.
 struct LogPlan {
     struct Entry: Equatable {
         var settings: LogSettings
         /// Place of the access log that is printed from the same record: an error log captures what that one needs
         /// too. 0 = none.
         var companion = 0
+        /// How grave its lines are to the system's logger.
+        var severity = SyslogSeverity.informational
     }
 
     private(set) var entries: [Entry]
@@ -33,27 +36,59 @@ struct LogPlan {
 
     /// Places of the two logs of a server, host or rule; `none` for one that is off.
     func places(access: LogSettings, error: LogSettings) -> (access: Int32, error: Int32) {
-        let accessPlace = place(of: access, companion: 0)
-        return (Int32(accessPlace), Int32(place(of: error, companion: accessPlace)))
+        let accessPlace = place(of: Entry(settings: access))
+        return (Int32(accessPlace), Int32(place(of: Entry(settings: error, companion: accessPlace, severity: .error))))
     }
 
-    private func place(of settings: LogSettings, companion: Int) -> Int {
-        guard settings.enabled, settings.includesRequests else { return 0 }
-        let wanted = Entry(settings: settings, companion: companion)
+    private func place(of wanted: Entry) -> Int {
+        guard wanted.settings.enabled, wanted.settings.includesRequests else { return 0 }
         return entries.dropFirst().firstIndex(of: wanted) ?? 0
     }
 
     private mutating func add(_ access: LogSettings, _ error: LogSettings) {
-        let accessPlace = add(access, companion: 0)
-        _ = add(error, companion: accessPlace)
+        let accessPlace = add(Entry(settings: access))
+        _ = add(Entry(settings: error, companion: accessPlace, severity: .error))
     }
 
-    private mutating func add(_ settings: LogSettings, companion: Int) -> Int {
-        guard settings.enabled, settings.includesRequests else { return 0 }
-        let known = place(of: settings, companion: companion)
+    private mutating func add(_ wanted: Entry) -> Int {
+        guard wanted.settings.enabled, wanted.settings.includesRequests else { return 0 }
+        let known = place(of: wanted)
         if known > 0 { return known }
-        entries.append(Entry(settings: settings, companion: companion))
+        entries.append(wanted)
         return entries.count - 1
+    }
+
+    /// Descriptors that so many workers need for all logs.
+    func descriptorCount(workers: Int) -> Int {
+        logs.reduce(0) { $0 + ($1.isPerWorker ? workers : 1) }
+    }
+
+    /// The descriptors that one worker writes to, one for each log, among all those that were opened for `workers`.
+    func descriptors(ofWorker worker: Int, of workers: Int, among all: [Int32]) -> [Int32] {
+        var next = 0
+        return logs.map { log in
+            let place = log.isPerWorker ? next + worker : next
+            next += log.isPerWorker ? workers : 1
+            return place < all.count ? all[place] : -1
+        }
+    }
+}
+
+extension LogSettings {
+    /// What stands in a path for the index of a worker.
+    static let workerToken = "{WORKER}"
+
+    /// Whether every worker writes a file of its own.
+    var isPerWorker: Bool {
+        guard enabled, case .file(let path) = output else { return false }
+        return path.firstRange(of: Self.workerToken) != nil
+    }
+
+    /// The log as one worker writes it.
+    func ofWorker(_ index: Int) -> LogSettings {
+        var log = self
+        if case .file(let path) = output { log.output = .file(path.replacing(Self.workerToken, with: "\(index)")) }
+        return log
     }
 }
 

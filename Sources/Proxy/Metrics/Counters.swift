@@ -7,6 +7,8 @@ enum WorkerCounter: Int, CaseIterable {
     // Exchanges.
     case requests, responses2xx, responses3xx, responses4xx, responses5xx, ownAnswers, exchangesAborted, exchangesOpen
     case retries, pendingNow, pendingTimeouts, pendingRefused, tunnels, parseFailures, timeouts
+    // What was refused or had to wait by access lists, rate limits and the PROXY protocol.
+    case accessDenied, requestsLimited, connectionsLimited, bytePauses, proxyHeads, proxyHeadsRefused
     // Bodies.
     case splicedBytes, copiedBytes
     // Backends.
@@ -30,7 +32,8 @@ enum BackendCounter: Int, CaseIterable {
     var word: String { String(describing: self) }
 }
 
-/// A block of counters that one worker writes and any thread reads; lives as long as the process.
+/// A block of counters that one worker writes and any thread reads. A worker's own lives as long as the process, those
+/// of its backends until `BackendRegister` forgets them.
 ///
 /// Stores and loads are relaxed: a reader may see one counter newer than its neighbour, never a torn one.
 struct CounterBlock: @unchecked Sendable {
@@ -43,6 +46,7 @@ struct CounterBlock: @unchecked Sendable {
         base.initialize(repeating: 0, count: count)
     }
 
+    func deallocate() { base.deallocate() }
     func store(_ value: UInt64, at index: Int) { clinux_store_relaxed(base + index, value) }
     func load(_ index: Int) -> UInt64 { clinux_load_relaxed(base + index) }
     subscript(counter: WorkerCounter) -> UInt64 { load(counter.rawValue) }

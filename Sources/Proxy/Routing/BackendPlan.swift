@@ -18,8 +18,11 @@ struct BackendNames: BitwiseCopyable {
 
     static func of(_ settings: BackendSettings) -> UnsafePointer<BackendNames> {
         let label = settings.label
-        let name = settings.name.isEmpty ? label : settings.name
-        return knownNames.withLock { known in
+        return named(settings.name.isEmpty ? label : settings.name, label: label)
+    }
+
+    static func named(_ name: String, label: String) -> UnsafePointer<BackendNames> {
+        knownNames.withLock { known in
             let key = "\(name)\n\(label)"
             if let names = known[key] { return names }
             let names = UnsafeMutablePointer<BackendNames>.allocate(capacity: 1)
@@ -76,11 +79,13 @@ extension BackendLimits {
         head = HeadLimits(
             lineBytesMax: settings.headBytesMax, headBytesMax: settings.headBytesMax, fieldsMax: settings.fieldsMax)
         pipeline = Int32(clamping: settings.pipeline)
+        pipelineNanoseconds = nanoseconds(settings.pipelineLatencyMilliseconds)
         hasPendingQueue = settings.pending != nil
         pendingNanoseconds = nanoseconds(settings.pending?.timeoutMilliseconds ?? 0)
         let count = settings.pending?.countMax ?? 0
         pendingMax = count == 0 ? .max : Int32(clamping: count)
         socket = SocketOptions(settings.tcp)
+        proxyHead = settings.proxyHead
     }
 }
 

@@ -38,6 +38,13 @@ struct Pattern: BitwiseCopyable, @unchecked Sendable {
         }
     }
 
+    /// How many groups in parentheses a text has as a pattern; 0 where it is none.
+    static func groupCount(of text: String) -> Int {
+        guard let code = try? compile(text) else { return 0 }
+        defer { pcre2_code_free_8(code) }
+        return Int(groups(of: code))
+    }
+
     private static func compile(_ text: String) throws(Complaint) -> OpaquePointer {
         var error: Int32 = 0
         var offset = 0

@@ -2,6 +2,8 @@
 struct PlanCompiler {
     let arena: PlanArena
     let logs: LogPlan
+    private let shared = SharedRewritePlans()
+    let limits: LimitRegister
 
     /// Most `downstream` sections of one server: with all their addresses they are its candidates.
     static let backendsMax = 1_024
@@ -9,10 +11,14 @@ struct PlanCompiler {
     func compile(_ settings: ServerSettings, identity: Int32) throws(PlanFailure) -> ServerPlan {
         guard settings.backends.count <= Self.backendsMax else {
             throw PlanFailure(
-                sentence: "\(settings.location.file):\(settings.location.line): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
+                sentence: "\(settings.location): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
         }
         var groups = GroupCollector(settings, arena: arena)
-        let hosts = try virtualHosts(settings, &groups)
+        let place = "server \(identity)"
+        let limit = limits.limit(settings.scope.limits, at: place, for: arena)
+        let access = access(settings.scope.access)
+        let isFronted = settings.proxyProtocol.mode != .off
+        let hosts = try virtualHosts(settings, &groups, at: place)
         return ServerPlan(
             identity: identity,
             limits: HeadLimits(
@@ -28,8 +34,14 @@ struct PlanCompiler {
             rateGraceNanoseconds: nanoseconds(settings.timers.rateGraceMilliseconds),
             highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
             notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
-            allowsTrace: settings.allowTrace, healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
+            trustsPeers: !settings.trustedPeers.isEmpty,
+            trustedPeers: AccessList(AccessSettings(allow: settings.trustedPeers), in: arena), allowsTrace: settings.allowTrace,
+            healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
             connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
+            access: access, limit: limit, proxyProtocol: settings.proxyProtocol.mode,
+            proxyFrom: isFronted ? arena.place(AccessList(AccessSettings(allow: settings.proxyProtocol.from), in: arena)) : nil,
+            skipsProxyHeads: settings.proxyProtocol.others == .ignore,
+            checksPeers: access != nil || isFronted || limit.map { $0.pointee.countsOpen } ?? false,
             pendingMax: settings.pending.countMax == 0 ? .max : Int32(clamping: settings.pending.countMax),
             pendingNanoseconds: nanoseconds(settings.pending.timeoutMilliseconds),
             backends: arena.array(
@@ -38,34 +50,40 @@ struct PlanCompiler {
                 }),
             groups: arena.array(groups.plans),
             hosts: settings.virtualHosts.isEmpty ? .nameless : HostTable(settings.virtualHosts, in: arena),
-            virtualHosts: arena.array(hosts), fallback: arena.place(rule(settings, nil, nil, group: -1)))
+            virtualHosts: arena.array(hosts), fallback: arena.place(try rule(settings, nil, nil, group: -1)))
     }
 
     /// A server without virtual hosts has one without a name, with one rule for everything.
     private func virtualHosts(
-        _ settings: ServerSettings, _ groups: inout GroupCollector
+        _ settings: ServerSettings, _ groups: inout GroupCollector, at place: String
     ) throws(PlanFailure) -> [VirtualHostPlan] {
         guard !settings.virtualHosts.isEmpty else {
             let group = groups.group(Array(settings.backends.indices), settings.balancing)
             return [
                 VirtualHostPlan(
                     name: .empty, rules: try ruleTable([RuleSettings()], line: settings.location.line, of: settings.location.file),
-                    plans: arena.array([rule(settings, nil, nil, group: group)]),
-                    fallback: arena.place(rule(settings, nil, nil, group: -1)))
+                    plans: arena.array([try rule(settings, nil, nil, group: group)]),
+                    fallback: arena.place(try rule(settings, nil, nil, group: -1)))
             ]
         }
         var hosts: [VirtualHostPlan] = []
         for host in settings.virtualHosts {
             var plans: [RulePlan] = []
-            for rule in host.rules {
+            var admission = RuleAdmission()
+            admission.hostAccess = access(host.scope.access)
+            admission.limits.virtualHost = limits.limit(host.scope.limits, at: "\(place) / \(host.name)", for: arena)
+            for (number, rule) in host.rules.enumerated() {
                 let group = rule.backends.isEmpty ? -1 : groups.group(rule.backends, rule.balancing ?? settings.balancing)
-                plans.append(self.rule(settings, host, rule, group: group))
+                let title = rule.name.isEmpty ? "\(number)" : rule.name
+                admission.access = access(rule.scope.access)
+                admission.limits.rule = limits.limit(rule.scope.limits, at: "\(place) / \(host.name) / \(title)", for: arena)
+                plans.append(try self.rule(settings, host, rule, group: group, admission))
             }
             hosts.append(
                 VirtualHostPlan(
                     name: LastingBytes(interned: host.name),
                     rules: try ruleTable(host.rules, line: host.location.line, of: host.location.file), plans: arena.array(plans),
-                    fallback: arena.place(rule(settings, host, nil, group: -1))))
+                    fallback: arena.place(try rule(settings, host, nil, group: -1))))
         }
         return hosts
     }
@@ -78,10 +96,26 @@ struct PlanCompiler {
         }
     }
 
+    /// What becomes of a rule's heads; rules that say nothing of their own share one plan.
+    private func rewriting(
+        _ heads: ScopeSettings, _ rule: RuleSettings?, _ server: ServerSettings
+    ) throws(PlanFailure) -> UnsafePointer<RewritePlan> {
+        do throws(Pattern.Complaint) {
+            guard let rule, rule.rewrite != nil || !rule.reverses.isEmpty else { return try shared.plan(heads, in: arena) }
+            let backends = rule.backends.map { server.backends[$0] }
+            return arena.place(
+                try RewritePlan(rewrite: rule.rewrite, reverses: rule.reverses, scope: heads, backends: backends, in: arena))
+        } catch {
+            let location = rule?.location ?? server.location
+            throw PlanFailure(sentence: "\(location.file):\(location.line): a pattern \(error.sentence)")
+        }
+    }
+
     /// Resolves what holds for the requests of one rule.
     private func rule(
-        _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32
-    ) -> RulePlan {
+        _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32,
+        _ admission: RuleAdmission = RuleAdmission()
+    ) throws(PlanFailure) -> RulePlan {
         func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
             rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
         }
@@ -89,15 +123,29 @@ struct PlanCompiler {
         let places = logs.places(
             access: inherited(\.accessLog) ?? server.accessLog, error: inherited(\.errorLog) ?? server.errorLog)
         let balancing = rule?.balancing ?? server.balancing
+        var heads = ScopeSettings()
+        heads.forwarded = inherited(\.forwarded) ?? server.forwarded
+        heads.requestEdits = inherited(\.requestEdits)
+        heads.responseEdits = inherited(\.responseEdits)
+        heads.strippedFields = inherited(\.strippedFields)
         return RulePlan(
             name: LastingBytes(interned: name), group: group, stickyCookie: balancing.stickyCookie.map { arena.bytes($0) },
             bodyGapNanoseconds: nanoseconds(rule?.bodyGapMilliseconds ?? server.timers.bodyGapMilliseconds),
             writeNanoseconds: nanoseconds(rule?.writeProgressMilliseconds ?? server.timers.writeProgressMilliseconds),
-            accessLog: places.access, errorLog: places.error, forwarding: inherited(\.forwarded) ?? server.forwarded,
+            accessLog: places.access, errorLog: places.error,
+            rewriting: try rewriting(heads, rule, server),
             answers: AnswerPlan.compile(
                 [server.scope.answers, host?.scope.answers, rule?.scope.answers].compactMap { $0 },
                 namesBackends: rule?.backends.isEmpty == false, in: arena),
-            lasting: RulePlan.lasting(named: name))
+            isPassthrough: rule?.isPassthrough ?? false,
+            delegation: rule.flatMap { $0.isPassthrough ? nil : DelegationPolicy.compile($0.delegation, in: arena) },
+            lasting: RulePlan.lasting(named: name), admission: admission)
+    }
+
+    /// A list in the memory of the plan; nil where everybody may come in.
+    private func access(_ settings: AccessSettings) -> UnsafePointer<AccessList>? {
+        let list = AccessList(settings, in: arena)
+        return list.allowsEverybody ? nil : arena.place(list)
     }
 }
 

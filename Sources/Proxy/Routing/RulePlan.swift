@@ -17,12 +17,28 @@ struct RulePlan: BitwiseCopyable {
     /// Places among the logs of the plan; `LogPlan.none` = off.
     var accessLog = LogPlan.none
     var errorLog = LogPlan.none
-    /// What backends are told about the client.
-    var forwarding = ForwardingSettings()
+    /// What becomes of the heads of requests and answers.
+    var rewriting = RewritePlan.neutral
     /// What we answer ourselves; nil = nothing but what went wrong, in one line of text.
     var answers: UnsafePointer<AnswerPlan>?
+    /// After the request's head, bytes pass both ways unread.
+    var isPassthrough = false
+    /// Where its backends may send a request on to; nil = nowhere.
+    var delegation: UnsafePointer<DelegationPolicy>?
     /// A rule of the same name and nothing else, which outlives all plans: tunnels hold this one.
     var lasting: UnsafePointer<RulePlan>
+    /// Who may ask here, and how much.
+    var admission = RuleAdmission()
+}
+
+/// The lists and limits that hold once a rule is known; those of its server have been looked at by then.
+struct RuleAdmission: BitwiseCopyable {
+    var hostAccess: UnsafePointer<AccessList>?
+    var access: UnsafePointer<AccessList>?
+    /// Its server's is not among them: the exchange has it already.
+    var limits = LimitChain()
+
+    var isEmpty: Bool { hostAccess == nil && access == nil && limits.isEmpty }
 }
 
 extension RulePlan {

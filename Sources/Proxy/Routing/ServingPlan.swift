@@ -11,6 +11,8 @@ final class ServingPlan: @unchecked Sendable {
     /// In the order of the settings.
     let servers: UnsafeBufferPointer<ServerPlan>
     let logs: LogPlan
+    /// What rate limits have counted, which outlives plans: every plan after the first has that of the one before.
+    let limits: LimitRegister
     /// What the next server that is new will be called.
     let nextIdentity: Int32
 
@@ -24,7 +26,8 @@ final class ServingPlan: @unchecked Sendable {
         logs = LogPlan(settings)
         let identities = ServerIdentities(settings, after: previous)
         nextIdentity = identities.next
-        let compiler = PlanCompiler(arena: arena, logs: logs)
+        limits = previous?.limits ?? LimitRegister(settings)
+        let compiler = PlanCompiler(arena: arena, logs: logs, limits: limits)
         var compiled: [ServerPlan] = []
         for (number, server) in settings.servers.enumerated() {
             compiled.append(try compiler.compile(server, identity: identities.numbers[number]))
@@ -59,11 +62,24 @@ struct ServerPlan: BitwiseCopyable {
     /// Unsent bytes above which the socket of a client takes no more; 0 = as many as the system likes.
     let notSentLowBytes: Int
     let via: LastingBytes?
+    /// Somebody's fields about other clients are believed.
+    let trustsPeers: Bool
+    let trustedPeers: AccessList
     let allowsTrace: Bool
     /// Answered by us before host and rule are known.
     let healthPath: LastingBytes?
     let logsHealth: Bool
     let connectionsMax: Int
+    /// Who may connect; nil = everybody.
+    let access: UnsafePointer<AccessList>?
+    let limit: UnsafePointer<LimitPlan>?
+    let proxyProtocol: ProxyProtocolSettings.Mode
+    /// Whose PROXY heads are believed.
+    let proxyFrom: UnsafePointer<AccessList>?
+    /// Those of others are skipped.
+    let skipsProxyHeads: Bool
+    /// Something is to be looked at when a client has connected.
+    let checksPeers: Bool
     /// Of all its groups together.
     let pendingMax: Int32
     let pendingNanoseconds: UInt64

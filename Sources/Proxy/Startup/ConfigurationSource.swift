@@ -39,6 +39,13 @@ enum ConfigurationSource: Sendable, Equatable {
         }
     }
 
+    /// The same source with whole paths, to be found again from another working directory.
+    func anchored(at directory: String) -> ConfigurationSource {
+        guard case .file(let path, let texts) = self else { return self }
+        func whole(_ path: String) -> String { path.hasPrefix("/") ? path : directory + "/" + path }
+        return .file(path: whole(path), texts: texts.map { SourceText(path: whole($0.path), bytes: $0.bytes) })
+    }
+
     private final class Recorder {
         var texts: [SourceText] = []
     }
@@ -110,8 +117,17 @@ extension ForeignTexts {
         ForeignTexts(
             format: { text in failure(LogFormat.compile(text)) { $0.release() }?.description },
             pattern: { Pattern.complaint(about: $0)?.sentence },
+            groups: { Pattern.groupCount(of: $0) },
             value: { text in failure(ValueFormat.compile(text, style: .value)) { $0.release() }?.sentence },
-            target: { text in failure(ValueFormat.compile(text, style: .target)) { $0.release() }?.sentence })
+            target: { text in failure(ValueFormat.compile(text, style: .target)) { $0.release() }?.sentence },
+            network: { text in
+                do throws(AddressBlockError) {
+                    _ = try AddressBlock(text)
+                    return nil
+                } catch {
+                    return error.sentence
+                }
+            })
     }
 
     private static func failure<Format>(

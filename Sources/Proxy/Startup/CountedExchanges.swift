@@ -15,7 +15,10 @@ public struct ExchangeCounts: Sendable {
 /// Runs that many small GET exchanges of eight clients over kept connections, with an access log, and counts.
 ///
 /// Under callgrind, instructions are collected in `countedTick` and left out in the methods of `ScriptedRing`.
-public func countExchanges(_ wanted: Int) -> ExchangeCounts {
+///
+/// - Parameter rewrites: the requests pass a virtual host, a rule with a pattern, a rewriting with its way back, edits of
+///   both heads with tokens, and fields about the client.
+public func countExchanges(_ wanted: Int, rewrites: Bool = false) -> ExchangeCounts {
     var sizes = ScriptedSizes()
     sizes.checksMemory = false
     sizes.delayMax = 20_000
@@ -24,7 +27,7 @@ public func countExchanges(_ wanted: Int) -> ExchangeCounts {
     let door = CountedBackend(kernel)
     kernel.doors.append((9_000, door))
 
-    var worker = makeCountedWorker(kernel, listener)
+    var worker = makeCountedWorker(kernel, listener, rewrites: rewrites)
     worker.startListening()
     worker.startWaitingForWake()
     let clients = (0..<8).map { _ in CountedClient(kernel, listener) }
@@ -56,13 +59,14 @@ private func allocatedBytes() -> UInt64? {
     return weir_mallctl("thread.allocated", &bytes, &length, nil, 0) == 0 ? bytes : nil
 }
 
-private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedListener) -> Worker<ScriptedRing> {
+private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedListener, rewrites: Bool) -> Worker<ScriptedRing> {
     var backend = BackendSettings()
     backend.address = .ipv4("127.0.0.1")
     backend.port = 9_000
     var server = ServerSettings()
     server.accessLog.enabled = true
     server.backends = [backend]
+    if rewrites { addRewriting(to: &server) }
     var settings = GlobalSettings()
     settings.servers = [server]
     let addresses = AddressTable(
@@ -74,6 +78,27 @@ private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedLis
     return Worker(
         ring: ScriptedRing(kernel), start: start, counters: CounterBlock(count: WorkerCounter.allCases.count),
         mailbox: Mailbox(), events: EventLog(), register: BackendRegister())
+}
+
+/// Everything that the room Rewriting can do to an exchange.
+private func addRewriting(to server: inout ServerSettings) {
+    var rule = RuleSettings()
+    rule.name = "rewritten"
+    rule.matcher = .pattern("^/path/")
+    rule.backends = [0]
+    rule.rewrite = RewriteSettings(
+        path: .replace(pattern: "^/path/(.*)$", text: "/other/$1"), query: .append("from=path"), host: .name("app.internal"))
+    rule.reverses = [ReverseSettings(location: .init(from: "/other", to: "/path"), cookiePath: .init(from: "/other", to: "/path"))]
+    rule.scope.forwarded = ForwardingSettings(
+        forwardedFor: .rproxy, forwarded: .append, proto: true, host: true, port: true, requestID: true, requestIDEcho: true)
+    rule.scope.requestEdits = HeaderEditSettings(
+        set: [.init(name: "X-Client", value: "{SRC} {US_HDR}:'user-agent'")], add: [.init(name: "X-Edge", value: "1")], remove: ["Accept-Encoding"])
+    rule.scope.responseEdits = HeaderEditSettings(set: [.init(name: "X-Took", value: "{STATUS} {DURATION} {TIME}")], remove: ["Server"])
+    rule.scope.strippedFields = ["X-Powered-By"]
+    var host = VirtualHostSettings()
+    host.name = "example.org"
+    host.rules = [rule]
+    server.virtualHosts = [host]
 }
 
 /// Asks for the same small thing again and again.
@@ -97,12 +122,15 @@ private final class CountedClient: ScriptedPeer {
     private func ask() { _ = socket!.send(Self.request.utf8Start, Self.request.utf8CodeUnitCount) }
 
     func wake() {
-        var got = socket!.receive(into: place, Self.placeBytes)
+        var got = socket!.receive(into: place + received, Self.placeBytes - received)
         while got > 0 {
             received += got
-            got = socket!.receive(into: place, Self.placeBytes)
+            got = socket!.receive(into: place + received, Self.placeBytes - received)
         }
-        guard received >= CountedConnection.answer.utf8CodeUnitCount else { return }
+        // However long the head has become: an answer is whole when the body's last bytes have come.
+        let answer = CountedConnection.answer
+        let tail = CountedConnection.bodyBytes
+        guard received > tail, memcmp(place + received - tail, answer.utf8Start + answer.utf8CodeUnitCount - tail, tail) == 0 else { return }
         received = 0
         answered += 1
         ask()
@@ -126,6 +154,7 @@ private final class CountedBackend: ScriptedDoor {
 private final class CountedConnection: ScriptedPeer {
     static let answer: StaticString =
         "HTTP/1.1 200 OK\r\nServer: scripted\r\nContent-Type: text/html\r\nContent-Length: 64\r\nCache-Control: no-store\r\n\r\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    static let bodyBytes = 64
     private static let placeBytes = 4096
     private let place = UnsafeMutableRawPointer.allocate(byteCount: placeBytes, alignment: 16)
     private let socket: ScriptedSocket

@@ -55,13 +55,12 @@ extension Worker where Ring: ~Copyable {
         guard count < ServerRuntime.candidatesMax, entry.backend < server.pointee.plan.backends.count else { return }
         let plan = server.pointee.plan.backends[entry.backend]
         guard let slot = backends.take() else { return }
-        let counters = CounterBlock(count: BackendCounter.allCases.count)
+        let name = plan.names.pointee.name.text
+        let counters = register.add(server: entry.server, name: name, address: address.description)
         backends[slot].initialize(
             to: Backend(
                 timer: Timer(.backend, slot: slot), server: Int32(server - servers), settingsIndex: Int32(entry.backend),
                 names: plan.names, address: address, limits: plan.limits, counters: counters))
-        let name = plan.names.pointee.name.text
-        register.add(BackendSnapshot(server: entry.server, name: name, address: address.description, counters: counters))
         var candidate = Candidate(identity: backendIdentity(name: name, address: address), weight: plan.weight)
         candidate.stickyToken = stickySecret.token(for: candidate.identity)
         (server.pointee.candidates + count).initialize(to: candidate)
@@ -128,7 +127,12 @@ extension Worker where Ring: ~Copyable {
 
     /// Forgets a backend that left the choice once its last connection is gone.
     mutating func forgetIfDrained(_ backend: UnsafeMutablePointer<Backend>) {
+        if backend.pointee.isTarget {
+            forgetTargetIfUnused(backend)
+            return
+        }
         guard backend.pointee.candidate < 0, backend.pointee.connectionCount == 0, backend.pointee.heldConnections == 0 else { return }
+        wheel.clear(&backend.pointee.timer)
         register.remove(backend.pointee.counters)
         servers[Int(backend.pointee.server)].backendCount -= 1
         backends.giveBack(backend.pointee.timer.slot)

@@ -25,6 +25,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var plans: [ServingPlan?] = []
     /// Some generation has lost its last user.
     var plansMayEnd = false
+    /// Servers that the newest plan does not have and that still have something to do.
+    var leavingServers = 0
     /// The newest plan's place.
     var newestPlan: Int32 = 0
     var listeners: WorkerListeners
@@ -40,6 +42,9 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var requestHead = RequestHead()
     /// Where the normal form of a path is written; what it holds is good until the next exchange is routed.
     var pathRoom: UnsafeMutableBufferPointer<UInt8>
+    /// Where the target is written that a backend gets in place of the client's.
+    let targetRoom: UnsafeMutableRawPointer
+    static var targetRoomBytes: Int { 61_440 }
     /// For searches of patterns; how many steps one may take is said by the plan.
     var patterns = PatternScratch(stepsMax: 0)
     var responseHead = ResponseHead()
@@ -54,6 +59,11 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var dirtyConnections = noSlot
     /// Servers whose queues may move on at the end of this tick.
     var queuesMayMove = false
+    /// What the process knows of client addresses, and what this worker has borrowed of it.
+    var clientTable: ClientTable
+    let clientCredits = ClientCredits()
+    /// What the next 429 tells in Retry-After.
+    var retrySeconds: UInt32 = 1
     /// Connections whose receive found no buffer.
     var starvedCount = 0
     /// Requests that arrived in this tick.
@@ -68,6 +78,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var mustStop = false
     var minWaitMicroseconds: UInt32
     var lastTrim: UInt64 = 0
+    /// The last look at spare memory gave some back, or something has happened since.
+    var trimHelps = true
     var requestsSeen: UInt64 = 0
     var debugTrapAtRequest: UInt64
     var random: RandomSource
@@ -89,6 +101,13 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// Own answers carry the date, printed once a second.
     var dateSecond: UInt64 = 0
     let dateText: UnsafeMutableRawPointer
+    /// Backends that requests are sent on to; the first `targetCount` are in use.
+    let targets: UnsafeMutablePointer<UInt32>
+    var targetCount = 0
+    let targetNames: UnsafePointer<BackendNames>
+    /// Shared by them all: their numbers are told nowhere.
+    let targetCounters: CounterBlock
+    let nameDesk: NameDesk?
     /// Times in values that are made for heads.
     var valueClock = LogClock()
     /// Receives the count of an eventfd.
@@ -117,6 +136,9 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         servers = .allocate(capacity: 1)
         planUses = .allocate(capacity: 1)
         pathRoom = .allocate(capacity: 1)
+        targetRoom = .allocate(byteCount: Self.targetRoomBytes, alignment: 16)
+        clientTable = start.plan.limits.table
+        precondition(start.index < start.plan.limits.workerCount, "rate limits have no place for worker \(start.index)")
         listeners = WorkerListeners(start.listeners)
         self.counters = counters
         self.mailbox = mailbox
@@ -131,6 +153,10 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         random = RandomSource(seed: start.seed &+ UInt64(start.index))
         stickySecret = start.stickySecret
         dateText = .allocate(byteCount: 32, alignment: 1)
+        targets = .allocate(capacity: Self.targetsMax)
+        targetNames = BackendNames.named("redirect", label: "redirect")
+        targetCounters = CounterBlock(count: BackendCounter.allCases.count)
+        nameDesk = start.nameDesk
         wakeValue = .allocate(capacity: 1)
         begin(start.plan, logDescriptors: start.logDescriptors)
         applyAddresses(start.addresses)

@@ -25,8 +25,11 @@ extension Worker where Ring: ~Copyable {
                 let use = planUses[Int(newestPlan)]
                 logs.replaceDescriptors(descriptors, use.logEntries, count: use.logCount)
             case .addresses(let table): applyAddresses(table)
+            case .retireListeners: retireListeners()
+            case .plan(let delivery): adopt(delivery)
             case .peers(let mailboxes): peers = mailboxes
-            case .client(let fd, let server): admit(fd, server: server)
+            case .client(let fd, let identity): admit(fd, ofServer: identity)
+            case .name(let answer): onName(answer)
             }
         }
     }
@@ -39,7 +42,7 @@ extension Worker where Ring: ~Copyable {
         stopListening()
         for slot in 0..<UInt32(clients.highest) where clients.isTaken(slot) {
             let client = clients[slot]
-            if client.pointee.state == .idle { close(client) }
+            if client.pointee.state == .idle || client.pointee.state == .proxyHead { close(client) }
         }
         for slot in 0..<UInt32(connections.highest) where connections.isTaken(slot) {
             let connection = connections[slot]

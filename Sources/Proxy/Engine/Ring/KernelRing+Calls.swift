@@ -18,6 +18,8 @@ extension KernelRing {
         return made < 0 ? -errno : made
     }
 
+    mutating func acceptNow(_ listener: Int32) -> Int32 { clinux_accept(listener) }
+
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions) {
         if options.noDelay { set(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
         if options.keepAlive { set(socket, SOL_SOCKET, SO_KEEPALIVE, 1) }
@@ -37,7 +39,9 @@ extension KernelRing {
 
     mutating func peerAddress(_ socket: Int32) -> SocketAddress { address(of: socket, getpeername) }
 
-    mutating func localPort(_ socket: Int32) -> UInt16 { address(of: socket, getsockname).port }
+    mutating func localPort(_ socket: Int32) -> UInt16 { localAddress(socket).port }
+
+    mutating func localAddress(_ socket: Int32) -> SocketAddress { address(of: socket, getsockname) }
 
     private func address(
         of socket: Int32, _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32

@@ -44,9 +44,13 @@ protocol RingPort: ~Copyable {
     mutating func readClock() -> RingClock
 
     mutating func openSocket(family: Int32) -> Int32
+    /// Accepts one connection that waits, on a listener without an accept in flight.
+    mutating func acceptNow(_ listener: Int32) -> Int32
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions)
     mutating func peerAddress(_ socket: Int32) -> SocketAddress
     mutating func localPort(_ socket: Int32) -> UInt16
+    /// Where a connection came in.
+    mutating func localAddress(_ socket: Int32) -> SocketAddress
     /// Half-closes the sending side. Not through the ring: there a shutdown always goes to a helper thread, which looks the
     /// descriptor up late, when it may already belong to another connection.
     mutating func shutdownSend(_ socket: Int32)

@@ -92,6 +92,9 @@ struct ScriptedRing: ~Copyable, RingPort {
     mutating func openSocket(family: Int32) -> Int32 { kernel.openSocket() }
 
     @inline(never)
+    mutating func acceptNow(_ listener: Int32) -> Int32 { kernel.acceptNow(listener) }
+
+    @inline(never)
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions) { kernel.mustBeOpen(socket, "setsockopt") }
 
     @inline(never)
@@ -99,6 +102,9 @@ struct ScriptedRing: ~Copyable, RingPort {
 
     @inline(never)
     mutating func localPort(_ socket: Int32) -> UInt16 { kernel.localPort(socket) }
+    mutating func localAddress(_ socket: Int32) -> SocketAddress {
+        SocketAddress(literal: "192.0.2.1", port: kernel.localPort(socket)) ?? SocketAddress()
+    }
 
     @inline(never)
     mutating func shutdownBoth(_ socket: Int32) { kernel.shutdownBoth(socket) }

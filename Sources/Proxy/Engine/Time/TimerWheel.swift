@@ -125,7 +125,7 @@ struct Timer: BitwiseCopyable {
     var isSet: Bool { isLinked && deadline != .max }
 
     /// What a timer belongs to.
-    enum Kind: UInt8 { case client, backendConnection, backend, exchange, worker }
+    enum Kind: UInt8 { case client, backendConnection, backend, exchange, pace, worker }
 
     init(_ kind: Kind, slot: UInt32) {
         self.kind = kind
