@@ -26,3 +26,15 @@ extension LogSettings {
         return log
     }
 }
+
+extension LogSettings.Output {
+    /// As people call it.
+    var name: String {
+        switch self {
+        case .file(let path): path
+        case .syslog(let facility): "syslog:\(facility)"
+        case .stdout: "standard output"
+        case .stderr: "standard error"
+        }
+    }
+}

@@ -73,15 +73,3 @@ struct LogPlan {
         }
     }
 }
-
-extension LogSettings.Output {
-    /// As people call it.
-    var name: String {
-        switch self {
-        case .file(let path): path
-        case .syslog(let facility): "syslog:\(facility)"
-        case .stdout: "standard output"
-        case .stderr: "standard error"
-        }
-    }
-}
