@@ -6,7 +6,10 @@ extension ProxyUnderTest {
     /// Listeners on port 0 stay where they are, server by server.
     public func write(_ configuration: ProxyConfiguration) throws { try write(text: configuration.text(in: folder)) }
 
-    public func write(text: String) throws { try folder.write("weir.conf", text) }
+    /// In one step, as whoever reads it may do so at any moment.
+    public func write(text: String) throws {
+        try FileContent.move(try folder.write("weir.conf.new", text), to: folder.path("weir.conf"))
+    }
 
     /// Reloads and waits until every worker goes by the new configuration.
     public func reload(_ configuration: ProxyConfiguration) throws { try reload(text: configuration.text(in: folder)) }
@@ -33,7 +36,13 @@ extension ProxyUnderTest {
 
     private var refusals: Int { operatorLog.split(separator: "\n").count { $0.hasSuffix("stays in use") } }
 
-    /// Every address announced so far, those of reloads included.
+    /// Every address announced, those of reloads included, once there are so many.
+    public func announcedAddresses(_ count: Int) throws -> [PeerAddress] {
+        try eventually("\(count) addresses are announced") { announcedAddresses.count >= count }
+        return announcedAddresses
+    }
+
+    /// Every address announced so far.
     public var announcedAddresses: [PeerAddress] { Self.announced(in: process.standardOutput) }
 
     /// Descriptors that a process has open.

@@ -14,10 +14,21 @@ private struct Plan {
     /// The first backend is always there; the second comes and goes.
     var backends: [Int] { number % 3 == 0 ? [0] : [0, 1] }
 
+    /// Where `/special` goes: in some generations a rule gives it to the first backend alone.
+    var hasRule: Bool { number % 4 < 2 }
+    var specialBackends: [Int] { hasRule ? [0] : backends }
+
+    /// Every fifth generation has no virtual host at all.
+    private var sections: [String] {
+        if number % 5 == 0 && !hasRule { return [] }
+        let rest = backends.count == 1 ? rule("rest", [.everything], to: 0) : rule("rest", [.everything], to: 0, 1)
+        return [virtualHost("site", [.isDefault], rules: (hasRule ? [rule("special", [.path("/special")], to: 0)] : []) + [rest])]
+    }
+
     func configuration(_ backends: [HandlerBackend]) -> ProxyConfiguration {
         let chosen = self.backends.map { ProxyConfiguration.Downstream(backends[$0], connections: 4) }
         let settings: [Setting] = [.via("plan\(number)"), .bodyMax(limit), .balancing("roundrobin")]
-        return ProxyConfiguration(workers: 2, servers: [.init(settings, downstreams: chosen)])
+        return ProxyConfiguration(workers: 2, servers: [.init(settings, sections: sections, downstreams: chosen)])
     }
 }
 
@@ -45,10 +56,11 @@ private struct LoadClient: Sendable {
             while !progress.with(\.isOver) {
                 if reconnects { client = try ScriptedClient(to: address) }
                 turn += 1
+                let kind = Kind.allCases[turn % Kind.allCases.count]
                 let from = progress.with(\.confirmed)
-                let response = turn % 3 == 0 ? try upload(client) : try client.get("/\(turn)", host: "test")
+                let response = try ask(client, kind)
                 let plans = (from...progress.with(\.asked)).map(Plan.init)
-                if let complaint = complaint(response, isUpload: turn % 3 == 0, plans) { throw ScenarioFailure(complaint) }
+                if let complaint = complaint(response, kind, plans) { throw ScenarioFailure(complaint) }
                 progress.with { $0.answers += 1 }
                 if response.announcesClose { client = try ScriptedClient(to: address) }
             }
@@ -57,22 +69,29 @@ private struct LoadClient: Sendable {
         }
     }
 
-    private func upload(_ client: ScriptedClient) throws -> ReceivedResponse {
+    private enum Kind: CaseIterable { case plain, special, upload }
+
+    private func ask(_ client: ScriptedClient, _ kind: Kind) throws -> ReceivedResponse {
+        switch kind {
+        case .plain: return try client.get("/plain")
+        case .special: return try client.get("/special")
+        case .upload: break
+        }
         try client.send(Bytes("POST /upload HTTP/1.1\r\nHost: test\r\nContent-Length: \(Plan.bodyBytes)\r\n\r\n") + Bytes(repeating: 120, count: Plan.bodyBytes))
         return try client.receiveResponse(to: "POST")
     }
 
-    private func complaint(_ response: ReceivedResponse, isUpload: Bool, _ plans: [Plan]) -> String? {
+    private func complaint(_ response: ReceivedResponse, _ kind: Kind, _ plans: [Plan]) -> String? {
         let numbers = plans.map(\.number)
-        if isUpload, response.status == 413 {
+        if kind == .upload, response.status == 413 {
             return plans.contains { $0.limit < Plan.bodyBytes } ? nil : "413 under \(numbers), none of which says so"
         }
         guard response.status == 200 else { return "\(response.status) under \(numbers)" }
-        if isUpload, plans.allSatisfy({ $0.limit < Plan.bodyBytes }) { return "200 for an upload that \(numbers) do not allow" }
+        if kind == .upload, plans.allSatisfy({ $0.limit < Plan.bodyBytes }) { return "200 for an upload that \(numbers) do not allow" }
         let via = response.fields["Via"].joined(separator: ",")
         guard plans.contains(where: { via == "1.1 plan\($0.number)" }) else { return "'\(via)' under \(numbers)" }
         let backend = response.fields["X-Backend"].first.flatMap { Int($0) } ?? -1
-        guard plans.contains(where: { $0.backends.contains(backend) }) else { return "backend \(backend) under \(numbers)" }
+        guard plans.contains(where: { (kind == .special ? $0.specialBackends : $0.backends).contains(backend) }) else { return "backend \(backend) under \(numbers)" }
         return nil
     }
 }
