@@ -7,7 +7,7 @@ and medians compared.
 
   Benchmarks/rules.py --weir .build/release/weir --hosts 200 --rules 2000 --rounds 5
 """
-import argparse, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, http.client, os, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 BACK, FRONT = 30480, 30490
 
@@ -44,6 +44,21 @@ def wait(port, seconds):
     raise SystemExit(f"nothing listens on {port}")
 
 
+def wait_for_answer(host, path, seconds):
+    """The listener is open before the first request can be answered."""
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", FRONT, timeout=5)
+            connection.request("GET", path, headers={"Host": host})
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise SystemExit(f"{host}{path} is not answered 200")
+
+
 def rule(number):
     """A quarter each of exact paths, prefixes, patterns with a suffix, and regular expressions."""
     matcher = [
@@ -68,7 +83,7 @@ server {{
 
 
 def configurations(folder, hosts, rules):
-    one = server('vhost "www.site0.example.com" { rule all { uri-gmatch = "*" downstreams = b } }')
+    one = server('vhost "www.site0.example.com" { default = true rule all { uri-gmatch = "*" downstreams = b } }')
     text = "".join(rule(number) for number in range(rules))
     includes = []
     for host in range(hosts):
@@ -79,14 +94,26 @@ def configurations(folder, hosts, rules):
     many = server("\n  ".join(includes))
     last = rules - 1
     pick = {kind: last - (last - kind) % 4 for kind in range(4)}
-    host = hosts - 1
-    return {
-        "one rule": (one, "www.site0.example.com", "/api/v1/users/42"),
-        "many, exact": (many, f"www.site{host}.example.com", f"/app{pick[0]}/index.html"),
-        "many, prefix": (many, f"www.site{host}.example.com", f"/static{pick[1]}/a/b.css"),
-        "many, glob": (many, f"www.site{host}.example.com", f"/img{pick[2]}/a/b.png"),
-        "many, pattern": (many, f"www.site{host}.example.com", f"/api/v{pick[3]}/users/42"),
+    paths = {
+        "exact": f"/app{pick[0]}/index.html", "prefix": f"/static{pick[1]}/a/b.css", "glob": f"/img{pick[2]}/a/b.png",
+        "pattern": f"/api/v{pick[3]}/users/42",
     }
+    variants = {}
+    for kind, path in paths.items():
+        variants[f"one, {kind}"] = (one, "www.site0.example.com", path)
+        variants[f"many, {kind}"] = (many, f"www.site{hosts - 1}.example.com", path)
+    # Any host and any rule: what is not in a cache has to come from memory.
+    open(f"{folder}/mixed.lua", "w").write(f"""
+local kinds = {{ "/app%d/index.html", "/static%d/a/b.css", "/img%d/a/b.png", "/api/v%d/users/42" }}
+request = function()
+  local host, rule = math.random(0, {hosts - 1}), math.random(0, {rules - 1})
+  wrk.headers["Host"] = "www.site" .. host .. ".example.com"
+  return wrk.format("GET", string.format(kinds[rule % 4 + 1], rule))
+end
+""")
+    variants["one, mixed"] = (one, f"{folder}/mixed.lua", None)
+    variants["many, mixed"] = (many, f"{folder}/mixed.lua", None)
+    return variants
 
 
 def backend(folder):
@@ -103,7 +130,9 @@ http {{ access_log off; keepalive_requests 1000000000; tcp_nodelay on;
 
 
 def load(seconds, host, path):
-    command = ["taskset", "-c", "1", "wrk", "-t1", "-c64", f"-d{seconds}s", "-H", f"Host: {host}", f"http://127.0.0.1:{FRONT}{path}"]
+    """Requests answered; without a path, `host` is a script that makes the requests."""
+    what = ["-H", f"Host: {host}", f"http://127.0.0.1:{FRONT}{path}"] if path else ["-s", host, f"http://127.0.0.1:{FRONT}/"]
+    command = ["taskset", "-c", "1", "wrk", "-t1", "-c64", f"-d{seconds}s", *what]
     output = subprocess.run(command, capture_output=True, text=True).stdout
     if "Non-2xx" in output:
         raise SystemExit(f"{host}{path} is not answered 200:\n{output}")
@@ -126,7 +155,7 @@ def main():
     parser.add_argument("--rules", type=int, default=2000, help="in each virtual host")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--only", help="names of variants, separated by commas")
+    parser.add_argument("--only", help="names of variants, separated by semicolons")
     arguments = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="weirrules")
     os.chmod(folder, 0o755)
@@ -134,7 +163,7 @@ def main():
     figures = {}
     try:
         variants = configurations(folder, arguments.hosts, arguments.rules)
-        wanted = arguments.only.split(",") if arguments.only else list(variants)
+        wanted = arguments.only.split(";") if arguments.only else list(variants)
         texts = list(dict.fromkeys(variants[name][0] for name in wanted))
         for _ in range(arguments.rounds):
             for text in texts:
@@ -145,7 +174,8 @@ def main():
                     ["taskset", "-c", "0", arguments.weir, "run", file], start_new_session=True,
                     stdout=subprocess.DEVNULL, stderr=open(f"{folder}/weir.log", "ab"))
                 running.append(proxy)
-                wait(FRONT, 120)
+                _, host, path = next(v for v in variants.values() if v[0] == text)
+                wait_for_answer(host, path, 120)
                 ready = time.time() - began
                 for name in wanted:
                     own, host, path = variants[name]
@@ -156,12 +186,13 @@ def main():
                     count = load(arguments.seconds, host, path)
                     figures.setdefault(name, []).append((1e6 * (cpu(proxy.pid) - before) / count, count / arguments.seconds, ready))
                 stop(running.pop())
-        base = statistics.median(f[0] for f in figures[wanted[0]])
-        print(f"{arguments.hosts} virtual hosts with {arguments.rules} rules each, median of {arguments.rounds} rounds")
-        print(f"{'variant':15} {'CPU us/req':>11} {'against one':>12} {'req/s':>9} {'start s':>8}")
+        print(f"{arguments.hosts} virtual hosts with {arguments.rules} rules each, against one of both; median of {arguments.rounds} rounds")
+        print(f"{'request':15} {'CPU us/req':>11} {'against one':>12} {'req/s':>9} {'start s':>8}")
         for name, values in figures.items():
             middle = [statistics.median(v[i] for v in values) for i in range(3)]
-            print(f"{name:15} {middle[0]:11.3f} {100 * (middle[0] / base - 1):+11.1f}% {middle[1]:9.0f} {middle[2]:8.2f}   [{' '.join('%.2f' % v[0] for v in values)}]")
+            base = figures.get(name.replace("many", "one"), values)
+            change = 100 * (middle[0] / statistics.median(v[0] for v in base) - 1)
+            print(f"{name:15} {middle[0]:11.3f} {change:+11.1f}% {middle[1]:9.0f} {middle[2]:8.2f}   [{' '.join('%.2f' % v[0] for v in values)}]")
     finally:
         for process in reversed(running):
             stop(process)

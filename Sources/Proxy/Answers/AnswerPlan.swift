@@ -81,7 +81,11 @@ struct MaintenancePlan: BitwiseCopyable {
 
     /// One load from memory at most; the file system is asked by the control thread.
     @inline(__always)
-    var isOn: Bool { isAlwaysOn || file.map(\.isSet) ?? false }
+    var isOn: Bool {
+        if isAlwaysOn { return true }
+        guard let file else { return false }
+        return file.isSet
+    }
 }
 
 extension AnswerPlan {

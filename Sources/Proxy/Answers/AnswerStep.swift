@@ -99,7 +99,8 @@ extension Worker where Ring: ~Copyable {
     /// 200 while the server takes requests, 503 when a balancer should look elsewhere.
     mutating func answerHealth(_ exchange: UnsafeMutablePointer<Exchange>) {
         let server = servers + Int(exchange.pointee.server)
-        let isInMaintenance = server.pointee.plan.fallback.pointee.answers.map(\.pointee.maintenance.isOn) ?? false
+        var isInMaintenance = false
+        if let answers = server.pointee.plan.fallback.pointee.answers { isInMaintenance = answers.pointee.maintenance.isOn }
         let isServing = !isInMaintenance && !endsClients(exchange.pointee.server)
         if !server.pointee.plan.logsHealth { exchange.pointee.flags.insert(.logged) }
         var own = OwnAnswer(status: isServing ? 200 : 503)

@@ -25,7 +25,8 @@ struct OwnAnswer: BitwiseCopyable {
     /// Bytes of the body as Content-Length tells them.
     var bodyLength: Int {
         if !hasBody { return 0 }
-        return body.map(\.bytes.count) ?? 4 &+ StatusCode(status).reason.utf8CodeUnitCount &+ 1
+        if let body { return body.bytes.count }
+        return 4 &+ StatusCode(status).reason.utf8CodeUnitCount &+ 1
     }
 
     /// Enough for `writeHead` and `writeLine`.

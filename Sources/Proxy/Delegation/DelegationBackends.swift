@@ -20,7 +20,7 @@ extension Worker where Ring: ~Copyable {
             }
         default: break
         }
-        guard let target = target(at: state.pointee.addresses[state.pointee.place], state.pointee.limits, of: exchange.pointee.server) else {
+        guard let target = target(at: state.addresses[state.pointee.place], state.pointee.limits, of: exchange.pointee.server) else {
             answer(exchange, 503, .pendingFull)
             return .done
         }

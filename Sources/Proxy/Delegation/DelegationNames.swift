@@ -42,7 +42,7 @@ extension Worker where Ring: ~Copyable {
         let state = block.bytes.assumingMemoryBound(to: DelegationState.self)
         var count = 0
         for address in answer.addresses where count < DelegationState.addressesMax && policy.pointee.allows(address.host) {
-            state.pointee.addresses[count] = address.withPort(state.pointee.port)
+            state.addresses[count] = address.withPort(state.pointee.port)
             count &+= 1
         }
         guard count > 0 else {

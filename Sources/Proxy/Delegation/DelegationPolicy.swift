@@ -14,9 +14,11 @@ struct DelegationPolicy: BitwiseCopyable {
     let bodyBytesMax: Int
     /// How often one request may be sent on.
     let hopsMax: UInt8
+    /// What X-Redirected-Via says: the name of the rule.
+    let via: LastingBytes
 
     /// nil where the rule allows nothing.
-    static func compile(_ settings: DelegationSettings, in arena: PlanArena) -> UnsafePointer<DelegationPolicy>? {
+    static func compile(_ settings: DelegationSettings, of rule: String, in arena: PlanArena) -> UnsafePointer<DelegationPolicy>? {
         guard settings.isAllowed else { return nil }
         let globs = settings.filters.map { filter in
             let bytes = arena.bytes(filter.lowercased())
@@ -25,7 +27,8 @@ struct DelegationPolicy: BitwiseCopyable {
         return arena.place(
             DelegationPolicy(
                 filters: arena.array(globs), networks: arena.array(settings.networks.compactMap { try? AddressBlock($0) }),
-                bodyBytesMax: settings.bodyBytesMax, hopsMax: UInt8(clamping: settings.hopsMax)))
+                bodyBytesMax: settings.bodyBytesMax, hopsMax: UInt8(clamping: settings.hopsMax),
+                via: arena.bytes(rule.utf8.filter { $0 >= 0x20 && $0 < 0x7f })))
     }
 
     /// Whether a name may be a target, whatever its addresses turn out to be.

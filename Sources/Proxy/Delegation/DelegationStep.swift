@@ -27,11 +27,10 @@ extension Worker where Ring: ~Copyable {
         }
         if let literal = state.literal {
             guard policy.pointee.allows(literal) else { return refuseDelegation(exchange) }
-            state.pointee.addresses[0] = SocketAddress(literal, port: target.port)
+            state.addresses[0] = SocketAddress(literal, port: target.port)
             state.pointee.addressCount = 1
         }
         guard !exchange.pointee.flags.contains(.bodyNotKept) else { return fail(exchange, .bodyNotKept) }
-        dropViaFields(exchange)
         return leaveFirstAnswer(exchange)
     }
 
@@ -50,23 +49,11 @@ extension Worker where Ring: ~Copyable {
         return found
     }
 
-    /// The request came with the mark of having been sent on: by another proxy, or by this one to itself.
+    /// The request came with the mark of having been sent on: by another proxy, or by this one to itself. The field has been
+    /// taken out of what backends see, like all that only a proxy may say to them.
     private func wasSentOnBefore(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
-        findField(exchange, named: Self.viaName) != nil
-    }
-
-    private static var viaName: LastingBytes {
         let name: StaticString = "x-redirected-via"
-        return LastingBytes(start: name.utf8Start, count: name.utf8CodeUnitCount)
-    }
-
-    /// What a client sends under this name is never passed on where the name means something.
-    func dropViaFields(_ exchange: UnsafeMutablePointer<Exchange>) {
-        let fields = fields(exchange)
-        let name = Self.viaName
-        for at in 0..<exchange.pointee.fieldCount where Int(fields[at].nameLength) == name.count {
-            if equalsFolded(slice(exchange, Int(fields[at].nameStart), name.count), name) { fields[at].flags.insert(.dropped) }
-        }
+        return findField(exchange, named: LastingBytes(start: name.utf8Start, count: name.utf8CodeUnitCount)) != nil
     }
 
     private mutating func fail(_ exchange: UnsafeMutablePointer<Exchange>, _ reason: FailureReason) -> StepResult {

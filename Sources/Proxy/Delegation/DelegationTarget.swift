@@ -26,7 +26,8 @@ struct DelegationTarget: BitwiseCopyable {
     }
 }
 
-/// A request's way beyond its own backends: where it is sent, and where that is; in a block of the exchange.
+/// A request's way beyond its own backends: where it is sent, and where that is; in a block of the exchange, with the text
+/// and the addresses behind it.
 struct DelegationState: BitwiseCopyable {
     static let addressesMax = 8
     /// How much text follows the state: host, colon, port.
@@ -40,13 +41,17 @@ struct DelegationState: BitwiseCopyable {
     var place = 0
     /// What holds for connections there.
     var limits: BackendLimits
-    var addresses = InlineArray<8, SocketAddress>(repeating: SocketAddress())
 }
 
 extension UnsafeMutablePointer where Pointee == DelegationState {
+    /// Addresses that are allowed, in the order in which they are tried; `addressCount` of them.
+    var addresses: UnsafeMutablePointer<SocketAddress> {
+        UnsafeMutableRawPointer(self + 1).alignedUp(toMultipleOf: 16).assumingMemoryBound(to: SocketAddress.self)
+    }
+
     /// `host:port` in small letters.
     var text: UnsafeMutablePointer<UInt8> {
-        UnsafeMutableRawPointer(self).advanced(by: MemoryLayout<DelegationState>.stride).assumingMemoryBound(to: UInt8.self)
+        UnsafeMutableRawPointer(addresses + DelegationState.addressesMax).assumingMemoryBound(to: UInt8.self)
     }
 
     var textBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: text, count: pointee.textLength) }

@@ -18,7 +18,7 @@ extension Worker where Ring: ~Copyable {
         let plan = exchange.pointee.rule.pointee.rewriting
         let room =
             head.headLength &+ addedLength(exchange, plan, label) &+ (server.pointee.plan.via?.count ?? 0)
-            &+ (isDelegated ? exchange.pointee.rule.pointee.name.count &+ 32 : 0)
+            &+ (isDelegated ? viaRule(exchange).count &+ 32 : 0)
         guard let place = connection.pointee.output.reserve(room, from: &blocks) else {
             let isTooLarge = BlockSize.holding(room) == nil
             answer(exchange, isTooLarge ? 431 : 503, isTooLarge ? .badRequest : .outOfMemory)
@@ -49,7 +49,7 @@ extension Worker where Ring: ~Copyable {
         appendEdits(plan.pointee.requestEdits, exchange, isAnswer: false, to: &writer)
         if isDelegated {
             writer.append("X-Redirected-Via: ")
-            writer.append(exchange.pointee.rule.pointee.name.bytes.span)
+            writer.append(viaRule(exchange).bytes.span)
             writer.append("\r\n")
         }
         if case .chunked = head.framing { writer.append("Transfer-Encoding: chunked\r\n") }
@@ -80,6 +80,12 @@ extension Worker where Ring: ~Copyable {
             useInput(client)
         }
         return exchanges.isTaken(exchange.pointee.slot) ? .park(.receiveHead) : .done
+    }
+
+    /// By which rule a request is sent on.
+    private func viaRule(_ exchange: UnsafeMutablePointer<Exchange>) -> LastingBytes {
+        guard let policy = exchange.pointee.rule.pointee.delegation else { return .empty }
+        return policy.pointee.via
     }
 
     /// HTTP/1.0 without a Host field: the target's host, else the backend's own name, which is as good as any.

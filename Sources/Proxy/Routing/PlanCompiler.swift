@@ -138,7 +138,7 @@ struct PlanCompiler {
                 [server.scope.answers, host?.scope.answers, rule?.scope.answers].compactMap { $0 },
                 namesBackends: rule?.backends.isEmpty == false, in: arena),
             isPassthrough: rule?.isPassthrough ?? false,
-            delegation: rule.flatMap { $0.isPassthrough ? nil : DelegationPolicy.compile($0.delegation, in: arena) },
+            delegation: rule.flatMap { $0.isPassthrough ? nil : DelegationPolicy.compile($0.delegation, of: $0.name, in: arena) },
             lasting: RulePlan.lasting(named: name), admission: admission)
     }
 

@@ -29,6 +29,17 @@ struct ReferencePageTests {
         }
     }
 
+    @Test("docs/FROM_RPROXY.md has a place for every word of RProxy")
+    func migration() throws {
+        let text = String(decoding: try readConfigurationFile(folderBefore("/Tests/") + "/docs/FROM_RPROXY.md"), as: UTF8.self)
+        // What stands between back-quotes, as single words.
+        let quoted = text.split(separator: "`", omittingEmptySubsequences: false).enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+        let told = Set(quoted.flatMap { $0.split { " {}\n".contains($0) } }.map(String.init))
+        for entry in configurationRows.entries(path: []) where entry.origin != .weir {
+            #expect(told.contains(entry.word), "\(entry.word) of \(entry.sectionName)")
+        }
+    }
+
     @Test("the help of one word tells its value, default and every section it stands in")
     func oneWord() {
         let help = settingsHelp(word: "Pending-Timeout")

@@ -8,7 +8,7 @@ struct DelegationPolicyTests {
 
     private func policy(_ filters: [String], networks: [String] = []) throws -> DelegationPolicy {
         let settings = DelegationSettings(isAllowed: true, filters: filters, networks: networks)
-        return try #require(DelegationPolicy.compile(settings, in: arena)).pointee
+        return try #require(DelegationPolicy.compile(settings, of: "rule", in: arena)).pointee
     }
 
     /// Whether a policy allows what a backend wrote, by its name alone.
@@ -24,7 +24,7 @@ struct DelegationPolicyTests {
 
     @Test("nothing is allowed that is not named")
     func defaultDeny() throws {
-        #expect(DelegationPolicy.compile(DelegationSettings(), in: arena) == nil)
+        #expect(DelegationPolicy.compile(DelegationSettings(), of: "rule", in: arena) == nil)
         #expect(try !allows(policy([]), "a.example:80"))
     }
 

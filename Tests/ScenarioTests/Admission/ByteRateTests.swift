@@ -130,8 +130,8 @@ struct ByteRateTests {
                 return Background { try elapsed { try Self.ask(client, times: 1, size: 1_500_000) } }
             }
             let seconds = try times.map { try $0.join() }.map { Double($0.components.seconds) + Double($0.components.attoseconds) / 1e18 }
-            // 4.5 MB at 2 MB/s: all of them end near the end.
-            #expect(seconds.min()! > seconds.max()! * 0.75, "\(seconds)")
+            // 4.5 MB at 2 MB/s: one after the other, the first would end after a third of the time.
+            #expect(seconds.min()! > seconds.max()! * 0.5, "\(seconds)")
             expectRate(.milliseconds(Int(seconds.max()! * 1000)), bytes: 4_500_000, "three of them")
         }
     }

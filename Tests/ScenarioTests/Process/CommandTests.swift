@@ -15,7 +15,8 @@ struct CommandTests {
         let client = try ScriptedClient(to: address)
         try client.send("GET /x HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
         let (request, connection) = try backend.receiveRequest()
-        #expect(request.fields["X-Forwarded-For"].joined(separator: ", ").hasPrefix("10.0.0.1, 127.0.0.1"))
+        // What a client says of itself does not count.
+        #expect(request.fields["X-Forwarded-For"] == ["127.0.0.1"])
         #expect(request.fields["X-Forwarded-Proto"] == ["http"])
         #expect(request.fields["X-Forwarded-Host"] == ["test"])
         try connection.respond(body: "quick")

@@ -216,7 +216,7 @@ struct RuleTests {
                     rules: [rule("own", [.path("/own")], sections: [forwarding("off")], to: 0), rule("rest", [.everything], to: 0)]),
                 virtualHost("*", rules: [rule("rest", [.everything], to: 0)]),
             ]
-        try withProxy(to: backend, sections: sections) { proxy in
+        try withProxy(to: backend, server: [Setting("trusted-peers", "127.0.0.0/8")], sections: sections) { proxy in
             let client = try proxy.connect()
             func forwarded(_ target: String, _ host: String) throws -> String? {
                 try client.get(target, host: host, fields: "X-Forwarded-For: 1.2.3.4\r\n").fields.only("X-Seen")
