@@ -70,3 +70,34 @@ struct PathNormalFormTests {
         #expect(normal(path, capacity: length).utf8.count == length)
     }
 }
+
+@Suite("Paths that need no work")
+struct NormalPathTests {
+    @Test("a path is used as it came only where its normal form is the same", arguments: [1, 2, 3] as [UInt64])
+    func sound(seed: UInt64) {
+        var random = RandomSource(seed: seed)
+        let letters = Array("//..a%2e~ ;|?\\:é\u{1}".utf8)
+        var plain = 0
+        for _ in 0..<40_000 {
+            let path = [UInt8(ascii: "/")] + (0..<random.next(below: 7)).map { _ in letters[Int(random.next(below: UInt64(letters.count)))] }
+            guard isNormalPath(path.span) else { continue }
+            plain += 1
+            var room = [UInt8](repeating: 0, count: 3 * path.count)
+            var span = room.mutableSpan
+            let form = normalizePath(path.span, start: 0, length: path.count, into: &span)
+            #expect(form == .complete(length: path.count) && Array(room[..<path.count]) == path, "seed \(seed): \(path)")
+        }
+        #expect(plain > 1_000)
+    }
+
+    @Test("ordinary paths need no work", arguments: ["/", "/a/b.c/d-e_f~g", "/a//b", "/:@!$&'()*+,;="])
+    func ordinary(path: String) { #expect(isNormal(path)) }
+
+    @Test("what has to be looked at is", arguments: ["", "a", "*", "/%61", "/./a", "/a/..", "/.a", "/a b", "/a|b"])
+    func rest(path: String) { #expect(!isNormal(path)) }
+
+    private func isNormal(_ path: String) -> Bool {
+        let bytes = Array(path.utf8)
+        return isNormalPath(bytes.span)
+    }
+}

@@ -5,7 +5,7 @@ import Testing
 struct RoomTests {
     /// One folder per stage of a request: these know each other.
     private static let product: Set = [
-        "Worker", "Client", "Exchange", "Admission", "Backend", "Routing", "Rewriting", "Balancing", "Caching", "Delegation",
+        "Worker", "Client", "Answers", "Exchange", "Admission", "Backend", "Routing", "Rewriting", "Balancing", "Caching", "Delegation",
         "Logging", "Metrics",
     ]
     /// How the program starts, is asked and is configured.

@@ -53,7 +53,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The first that waits for a connection and may have this one: who saw a used one die wants a new one.
-    private func firstWaiting(
+    private mutating func firstWaiting(
         for connection: UnsafeMutablePointer<BackendConnection>, _ backend: UnsafeMutablePointer<Backend>
     ) -> UnsafeMutablePointer<Exchange>? {
         var slot = backend.pointee.waiting.first
@@ -110,7 +110,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     @inline(__always)
-    func token(_ kind: OperationKind, _ connection: UnsafeMutablePointer<BackendConnection>) -> OperationToken {
+    mutating func token(_ kind: OperationKind, _ connection: UnsafeMutablePointer<BackendConnection>) -> OperationToken {
         let slot = connection.pointee.timer.slot
         return OperationToken(kind, slot: slot, generation: connections.generation(slot))
     }
@@ -145,7 +145,7 @@ extension Worker where Ring: ~Copyable {
         putBack(connection)
     }
 
-    func name(_ backend: UnsafeMutablePointer<Backend>) -> LastingBytes {
+    mutating func name(_ backend: UnsafeMutablePointer<Backend>) -> LastingBytes {
         backend.pointee.names.pointee.name
     }
 

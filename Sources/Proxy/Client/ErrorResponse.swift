@@ -22,42 +22,67 @@ extension Worker where Ring: ~Copyable {
         client.pointee.flags.insert(.closeAfterSend)
         client.pointee.state = .lingering
         client.pointee.rateSince = 0
-        guard writeAnswer(client, status, closes: true) > 0 else {
+        var own = OwnAnswer(status: status)
+        own.closes = true
+        own.body = errorPage(servers[Int(client.pointee.server)].plan.fallback, status)
+        let written = writeAnswer(client, own)
+        guard written > 0 else {
             close(client)
             return
         }
         countAnswer(status)
         count(.ownAnswers)
-        logRefusal(client, status, word ?? reason.word)
+        logRefusal(client, status, word ?? reason.word, bytes: written, bodyBytes: own.bodyLength)
         client.pointee.waitingFor = .linger
         wheel.set(&client.pointee.timer, clock.now &+ 2_000_000_000)
         markDirty(client)
     }
 
-    /// Answers an exchange ourselves, or cuts it off where an answer has begun already.
-    mutating func answer(_ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, _ reason: FailureReason) {
+    /// Answers an exchange with what went wrong, or cuts it off where an answer has begun already.
+    ///
+    /// - Parameter retrySeconds: what Retry-After says, with the statuses that have one.
+    mutating func answer(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ status: UInt16, _ reason: FailureReason, retrySeconds: UInt32 = 1
+    ) {
         if exchange.pointee.failure == .none { exchange.pointee.failure = reason }
+        var own = OwnAnswer(status: status, retrySeconds: retrySeconds)
+        own.body = errorPage(exchange.pointee.rule, status)
+        own.closes = status == 400 || status == 503 && reason != .maintenance
+        answer(exchange, own)
+    }
+
+    /// The body that the operator has given the answers of a rule with this status.
+    @inline(__always)
+    private mutating func errorPage(_ rule: UnsafePointer<RulePlan>, _ status: UInt16) -> BodyPlan? {
+        rule.pointee.answers.flatMap { $0.pointee.pages.body(for: status) }
+    }
+
+    /// Answers an exchange ourselves, or cuts it off where an answer has begun already.
+    mutating func answer(_ exchange: UnsafeMutablePointer<Exchange>, _ own: OwnAnswer) {
         let client = clients[exchange.pointee.client]
         if exchange.pointee.flags.contains(.answerBegun), !takeBackAnswer(exchange, client) {
-            abort(client, reason)
+            abort(client, exchange.pointee.failure)
             return
         }
         detachForAnswer(exchange)
         // Where the request's end has not been seen, what follows can't be told from its body.
-        let closes =
-            !exchange.pointee.flags.contains(.keepsClient) || !exchange.pointee.flags.contains(.requestWhole) || endsClients(client.pointee.server)
-            || status == 503 || status == 400
-        let body = writeAnswer(client, status, closes: closes, withoutBody: exchange.pointee.head.method == .head)
-        guard body > 0 else {
+        var own = own
+        own.closes =
+            own.closes || !exchange.pointee.flags.contains(.keepsClient) || !exchange.pointee.flags.contains(.requestWhole)
+            || endsClients(client.pointee.server)
+        own.isForHead = exchange.pointee.head.method == .head
+        own.isForOldClient = exchange.pointee.head.versionMinor == 0
+        guard writeAnswer(client, own) > 0 else {
             abort(client, .outOfMemory)
             return
         }
-        exchange.pointee.status = status
+        exchange.pointee.status = own.status
+        exchange.pointee.answerBodyBytes = own.isForHead ? 0 : UInt64(own.bodyLength)
         exchange.pointee.flags.formUnion([.answerBegun, .answerWhole])
-        if closes { exchange.pointee.flags.remove(.keepsClient) } else { exchange.pointee.flags.insert(.keepsClient) }
+        if own.closes { exchange.pointee.flags.remove(.keepsClient) } else { exchange.pointee.flags.insert(.keepsClient) }
         if client.pointee.state == .body { client.pointee.state = .answering }
         count(.ownAnswers)
-        countAnswer(status)
+        countAnswer(own.status)
         markDirty(client)
     }
 
@@ -92,37 +117,19 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    /// Writes head and a one-line body; returns the bytes written, 0 when there was no room.
-    private mutating func writeAnswer(
-        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, closes: Bool, withoutBody: Bool = false
-    ) -> Int {
-        let room = 512
+    /// Writes head and body; returns the bytes written, 0 when there was no room.
+    private mutating func writeAnswer(_ client: UnsafeMutablePointer<ClientConnection>, _ own: OwnAnswer) -> Int {
+        updateDate()
+        let room = own.headRoom
         guard let place = client.pointee.output.reserve(room, from: &blocks) else { return 0 }
         var writer = HeadWriter(base: place, capacity: room)
-        let reason = StatusCode(status).reason
-        let bodyLength = 4 + reason.utf8CodeUnitCount + 1
-        writer.append("HTTP/1.1 ")
-        writer.append(decimal: UInt64(status))
-        writer.append(" ")
-        writer.append(reason)
-        writer.append("\r\nServer: weir\r\nDate: ")
-        updateDate()
-        writer.append(UnsafeBufferPointer(start: dateText.assumingMemoryBound(to: UInt8.self), count: 29).span)
-        writer.append("\r\nContent-Type: text/plain\r\nContent-Length: ")
-        writer.append(decimal: UInt64(bodyLength))
-        if status == 503 || status == 429 { writer.append("\r\nRetry-After: 1") }
-        if status == 405 { writer.append("\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH") }
-        if closes { writer.append("\r\nConnection: close") }
-        writer.append("\r\n\r\n")
-        if !withoutBody {
-            writer.append(decimal: UInt64(status))
-            writer.append(" ")
-            writer.append(reason)
-            writer.append("\n")
-        }
+        own.writeHead(to: &writer, date: UnsafeRawPointer(dateText))
+        if own.body == nil && !own.isForHead { own.writeLine(to: &writer) }
         guard !writer.overflowed else { return 0 }
         client.pointee.output.commit(writer.count)
-        return writer.count
+        guard let body = own.body, body.bytes.count > 0, !own.isForHead else { return writer.count }
+        guard client.pointee.output.append(body.bytes.start, body.bytes.count, from: &blocks) else { return 0 }
+        return writer.count &+ body.bytes.count
     }
 
     /// Prints the date anew when the second has changed.

@@ -235,10 +235,10 @@ struct ConfigParser {
     }
 
     private mutating func include(_ target: ConfigWord, depth: Int, into items: inout [ConfigItem]) {
-        let path = resolved(target.text, besides: target.location.file)
+        let path = Self.resolved(target.text, besides: target.location.file)
         if target.text.isEmpty {
             diagnostics.error(target.location, "'include' names no file")
-        } else if openFiles.contains(where: { normalized($0) == path }) {
+        } else if openFiles.contains(where: { Self.normalized($0) == path }) {
             let chain = (openFiles + [path]).map { "'\($0)'" }.joined(separator: " includes ")
             diagnostics.error(target.location, "a file cannot include itself: \(chain)")
         } else if openFiles.count > Self.includeDepthMax {
@@ -251,14 +251,14 @@ struct ConfigParser {
     }
 
     /// A relative path is meant from the folder of the file that names it.
-    private func resolved(_ path: String, besides file: String) -> String {
+    static func resolved(_ path: String, besides file: String) -> String {
         if path.hasPrefix("/") { return normalized(path) }
         guard let slash = file.lastIndex(of: "/") else { return normalized(path) }
         return normalized(file[...slash] + path)
     }
 
     /// Without `.` and needless `..`, so that two spellings of one file are seen as one.
-    private func normalized(_ path: String) -> String {
+    private static func normalized(_ path: String) -> String {
         var parts: [Substring] = []
         for part in path.split(separator: "/") where part != "." {
             if part == "..", let last = parts.last, last != ".." {

@@ -9,12 +9,16 @@ final class ConfigReader {
     /// Every word there is, to say where a misplaced one belongs.
     private lazy var allEntries = configurationRows.entries(path: [])
 
-    /// What is wrong with a log's format; the language of formats is another room's.
-    let formatComplaint: (String) -> String?
+    let foreign: ForeignTexts
+    /// Gives the bytes of a path, as for the files of the configuration themselves.
+    let readFile: (String) throws(ReadFailure) -> [UInt8]
 
-    init(diagnostics: DiagnosticList, formatComplaint: @escaping (String) -> String?) {
+    init(
+        diagnostics: DiagnosticList, foreign: ForeignTexts, readFile: @escaping (String) throws(ReadFailure) -> [UInt8]
+    ) {
         self.diagnostics = diagnostics
-        self.formatComplaint = formatComplaint
+        self.foreign = foreign
+        self.readFile = readFile
     }
 
     /// Applies the statements of a section to its owner: settings first, in the order of the rows, then sections, then relations.
@@ -23,10 +27,11 @@ final class ConfigReader {
     func read<Owner>(_ items: [ConfigItem], by rows: SectionRows<Owner>, into owner: inout Owner, at place: SectionPlace) {
         var given: [String: ConfigAssignment] = [:]
         var nested: [String: [ConfigSection]] = [:]
+        var titles: [String: SourceLocation] = [:]
         for item in items {
             switch item {
             case .assignment(let assignment): collect(assignment, by: rows, into: &given, at: place)
-            case .section(let section): collect(section, by: rows, into: &nested, at: place)
+            case .section(let section): collect(section, by: rows, into: &nested, titles: &titles, at: place)
             }
         }
         for row in rows.settings {
@@ -78,7 +83,8 @@ final class ConfigReader {
     }
 
     private func collect<Owner>(
-        _ section: ConfigSection, by rows: SectionRows<Owner>, into nested: inout [String: [ConfigSection]], at place: SectionPlace
+        _ section: ConfigSection, by rows: SectionRows<Owner>, into nested: inout [String: [ConfigSection]],
+        titles: inout [String: SourceLocation], at place: SectionPlace
     ) {
         let word = section.name.text.lowercased()
         guard let row = rows.sections.first(where: { $0.word == word }) else {
@@ -94,18 +100,21 @@ final class ConfigReader {
         if row.title == .none, let title = section.title {
             return diagnostics.error(title.location, "'\(word)' takes no title")
         }
-        let earlier = nested[word] ?? []
-        if let title = section.title, let twin = earlier.first(where: { $0.title?.text.lowercased() == title.text.lowercased() }) {
-            diagnostics.error(
-                title.location, "a second '\(word)' with the title '\(title.text)'; the first is at line \(twin.name.location.line)")
+        if let title = section.title {
+            let key = "\(word) \(title.text.lowercased())"
+            if let twin = titles[key] {
+                diagnostics.error(title.location, "a second '\(word)' with the title '\(title.text)'; the first is at line \(twin.line)")
+            } else {
+                titles[key] = section.name.location
+            }
         }
-        if row.repeatable || earlier.isEmpty {
-            nested[word] = earlier + [section]
-        } else {
+        if !row.repeatable, let earlier = nested[word]?.first {
             diagnostics.warning(
                 section.name.location,
-                "a second '\(word)' in \(place.name): it begins from the defaults, and what line \(earlier[0].name.location.line) began is lost")
+                "a second '\(word)' in \(place.name): it begins from the defaults, and what line \(earlier.name.location.line) began is lost")
             nested[word] = [section]
+        } else {
+            nested[word, default: []].append(section)
         }
     }
 

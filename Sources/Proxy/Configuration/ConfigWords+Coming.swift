@@ -3,8 +3,6 @@
 /// A row leaves this file when its feature is built; the list of them all is pinned by a test and shrinks to nothing.
 
 private let tls = "TLS"
-private let virtualHosts = "choosing by virtual host"
-private let rules = "choosing by rule"
 
 private func rows(_ settings: [Setting<Unbuilt>], sections: [NestedRows<Unbuilt>] = []) -> SectionRows<Unbuilt> {
     SectionRows(blank: Unbuilt(), settings: settings, sections: sections)
@@ -75,66 +73,4 @@ func rateLimitSection<Owner>() -> NestedRows<Owner> {
     return nested(
         "rate-limit", .rproxy2, rows([row("read", "Bytes of bodies per second from clients."), row("write", "Bytes of bodies per second to clients.")]),
         feature: "rate limiting", "Bytes per second, shared by all exchanges here.")
-}
-
-/// R1's `rewrite`: a pattern and what takes its place.
-func rewriteSection<Owner>() -> NestedRows<Owner> {
-    let rewriting = "rewriting of paths"
-    return nested(
-        "rewrite", .rproxy1,
-        rows([
-            .coming("src", .rproxy1, .text, rewriting, default: "not set", "Pattern with at least one group."),
-            .coming("dst", .rproxy1, .text, rewriting, default: "not set", "What takes the place of everything up to the end of the last group."),
-        ]), repeatable: true, feature: rewriting, "Changes the path of requests that match.")
-}
-
-/// `vhost` with everything in it.
-func virtualHostSection<Owner>() -> NestedRows<Owner> {
-    nested(
-        "vhost", .rproxy2,
-        rows(
-            [
-                .coming("aliases", .rproxy2, .list, virtualHosts, default: "not set", "Further names, with * for anything."),
-                .coming("strip-headers", .rproxy2, .list, "removing fields of answers", default: "empty", "Fields to remove from answers."),
-            ],
-            sections: [
-                tlsSection(), comingLogging(virtualHosts), comingHeaders(virtualHosts), rateLimitSection(), ruleSection(),
-            ]), title: .required, repeatable: true, feature: virtualHosts, "A site, chosen by the name in Host.")
-}
-
-private func ruleSection() -> NestedRows<Unbuilt> {
-    func row(_ word: String, _ kind: ValueKind, feature: String = rules, default defaultText: String = "not set", _ sentence: String) -> Setting<Unbuilt> {
-        .coming(word, .rproxy2, kind, feature, default: defaultText, sentence)
-    }
-    let redirects = "internal redirection"
-    return nested(
-        "rule", .rproxy2,
-        rows(
-            [
-                row("uri-match", .text, "Matches the path that is exactly this."),
-                row("uri-gmatch", .text, "Matches paths by a pattern with * for anything."),
-                row("uri-rmatch", .text, "Matches paths by a regular expression."),
-                row("downstreams", .list, "Backends for what matches, by their titles."),
-                row("lb-method", .choice(BalancingSettings.words), default: "rtt", "How one of them is chosen."),
-                row("upstream-read-timeout", .duration(anyDuration), default: "the server's", "Longest silence of a client that sends a body."),
-                row("upstream-write-timeout", .duration(anyDuration), default: "the server's", "Longest time a client takes nothing of an answer."),
-                row("passthrough", .flag, feature: "passing bytes through", default: "false", "After the head, bytes pass both ways unread."),
-                row("allow-redirect", .flag, feature: redirects, default: "false", "Follows status 377 with X-Internal-Redirect."),
-                row("redirect-filter", .list, feature: redirects, "Where 377 may lead, with * for anything."),
-            ], sections: [comingHeaders(rules), rateLimitSection()]),
-        title: .required, repeatable: true, feature: rules, "Which requests of a site go to which backends.")
-}
-
-/// `logging` where it cannot stand yet: its words are those of a server's.
-private func comingLogging(_ feature: String) -> NestedRows<Unbuilt> {
-    .section(
-        "logging", .rproxy2, loggingRows(alsoFlat: false), status: .coming(feature), "Logs of its own.",
-        blank: { _, _ in LoggingDraft() }, store: { _, _, _ in }, all: { _ in [] })
-}
-
-/// `headers` where it cannot stand yet.
-private func comingHeaders(_ feature: String) -> NestedRows<Unbuilt> {
-    .section(
-        "headers", .rproxy2, headersRows(), status: .coming(feature), "What its backends are told about the client.",
-        blank: { _, _ in HeadersDraft() }, store: { _, _, _ in }, all: { _ in [] })
 }

@@ -40,7 +40,7 @@ private func logRows(_ origin: WordOrigin = .rproxy2, hasFormat: Bool, blank: Lo
 
 /// Has the format looked at, if it is written and will be used.
 private func checkFormat(_ format: String?, _ section: ReadSection) {
-    guard section.has("format"), section.place.feature == nil, let format, let complaint = section.reader.formatComplaint(format) else { return }
+    guard section.has("format"), section.place.feature == nil, let format, let complaint = section.reader.foreign.format(format) else { return }
     section.error("format", "'format': \(complaint)")
 }
 

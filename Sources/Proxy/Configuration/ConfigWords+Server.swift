@@ -13,6 +13,8 @@ struct ServerDraft {
     /// The operator's log, where this server's `logging` sets it.
     var operatorLog: LogSettings?
     var backends: [BackendDraft] = []
+    var virtualHosts: [VirtualHostDraft] = []
+    var rewrites: [PrefixRewriteDraft] = []
 
     init(_ section: ConfigSection? = nil) {
         settings.location = section?.name.location ?? .none
@@ -31,7 +33,8 @@ private typealias Rows = [Setting<ServerDraft>]
 func serverRows() -> SectionRows<ServerDraft> {
     SectionRows(
         blank: ServerDraft(),
-        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows() + socketRows(),
+        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows(\.settings.balancing) + socketRows()
+            + healthRows() + answerRows(\.settings.scope),
         sections: serverSections(),
         finish: finishServer)
 }
@@ -144,26 +147,39 @@ private func relayRows() -> Rows {
 /// A watermark may be small (tests do that), but not absurdly large.
 let watermarkRange = 1...(1 << 40)
 
-private func balancingRows() -> Rows {
-    [
+/// The words that say how a backend is chosen.
+let balancingWords = ["lb-method", "hash-key", "hash-load-percent", "sticky-cookie"]
+
+/// - Parameter isShown: whether there is anything of its own to show.
+func balancingRows<Owner>(
+    _ path: WritableKeyPath<Owner, BalancingSettings>, isShown: @escaping (Owner) -> Bool = { _ in true }
+) -> [Setting<Owner>] {
+    func shown(_ text: @escaping (BalancingSettings) -> String?) -> (Owner) -> String? {
+        { isShown($0) ? text($0[keyPath: path]) : nil }
+    }
+    return [
         .custom(
             "lb-method", .rproxy, .choice(BalancingSettings.words), "How a backend is chosen.",
-            assign: { $0.settings.balancing.method = BalancingSettings.method($1.text) }, show: { $0.settings.balancing.method.rawValue }
+            assign: { $0[keyPath: path].method = BalancingSettings.method($1.text) }, show: shown { $0.method.rawValue }
         ).with { $0.fallback = "rtt" },
         .checked(
             "hash-key", .weir, .text, "What lb-method hash looks at: source, uri, header:NAME or cookie:NAME.",
-            assign: { draft, value in assignHashKey(value.text, to: &draft.settings.balancing) },
-            show: { $0.settings.balancing.method == .hash ? quotedText(hashKeyText($0.settings.balancing.hashKey)) : nil }
+            assign: { owner, value in assignHashKey(value.text, to: &owner[keyPath: path]) },
+            show: shown { $0.method == .hash ? quotedText(hashKeyText($0.hashKey)) : nil }
         ).with { $0.defaultText = "source" },
         .custom(
             "hash-load-percent", .weir, .count(101...10_000),
             "No backend gets more of the hashed load than this percentage of the mean.",
-            assign: { $0.settings.balancing.hashLoadPercentMax = $1.number },
-            show: { $0.settings.balancing.method == .hash ? "\($0.settings.balancing.hashLoadPercentMax)" : nil }
+            assign: { $0[keyPath: path].hashLoadPercentMax = $1.number },
+            show: shown { $0.method == .hash ? "\($0.hashLoadPercentMax)" : nil }
         ).with { $0.defaultText = "125" },
-        .text("sticky-cookie", .weir, \.settings.balancing.stickyCookie, "Name of a cookie that keeps a client at its backend.") {
-            isTokenText($0) ? nil : "must be a cookie name, not '\($0)'"
-        },
+        .checked(
+            "sticky-cookie", .weir, .text, "Name of a cookie that keeps a client at its backend.",
+            assign: { owner, value in
+                guard isTokenText(value.text) else { return .error("must be a cookie name, not '\(value.text)'") }
+                owner[keyPath: path].stickyCookie = value.text
+                return .fine
+            }, show: shown { $0.stickyCookie.map(quotedText) }),
     ]
 }
 
@@ -255,5 +271,5 @@ private func serverSections() -> [NestedRows<ServerDraft>] {
             store: { server, backend, _ in server.backends.append(backend) },
             all: { $0.backends.map { ($0.settings.name, $0) } }),
         tlsSection(), virtualHostSection(), rewriteSection(), rateLimitSection(),
-    ]
+    ] + answerSections(\.settings.scope)
 }

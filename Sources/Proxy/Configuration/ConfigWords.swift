@@ -42,6 +42,9 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 },
                 show: { $0.settings.resolvers.isEmpty ? nil : "{ \($0.settings.resolvers.map(quotedText).joined(separator: ", ")) }" }
             ).with { $0.defaultText = "those of /etc/resolv.conf" },
+            .count(
+                "match-limit", .weir, \.settings.matchStepsMax, 1_000...100_000_000,
+                "Steps that the search for a regular expression may take; one that takes more counts as not found."),
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),

@@ -18,6 +18,8 @@ struct GlobalSettings: Sendable {
     var resolvers: [String] = []
     /// Operator's log.
     var operatorLog = LogSettings(enabled: true, output: .stderr, level: .info, format: "")
+    /// Steps of the search for one regular expression.
+    var matchStepsMax = 100_000
     /// Wait for completions: latency mode (false) or adaptive batching (true, needs min-wait of the kernel).
     var efficiencyMode = false
     /// Debug setting: the n-th request on a worker traps it; 0 = never.

@@ -16,6 +16,9 @@ struct ServerSettings: Sendable {
     var via: String?  // pseudonym for Via; nil = no Via
     var forwarded = ForwardingSettings()
     var allowTrace = false
+    /// Answered by us before host and rule are known; nil = none.
+    var healthPath: String?
+    var logsHealth = true
     var balancing = BalancingSettings()
     var tcp = SocketSettings()
     var accessLog = LogSettings()

@@ -4,14 +4,14 @@ import Glibc
 ///
 /// - Parameters:
 ///   - environment: for `${VAR}` in values.
-///   - formatComplaint: what is wrong with a log's format, nil for nothing; asked for each one that is written.
+///   - foreign: what is wrong with texts in other languages, such as the formats of logs; asked for each that is written.
 ///   - read: gives the bytes of a path: from the disk, or from a bundle that was recorded before rights were dropped.
 /// - Returns: all errors and warnings in the order of the files; settings are nil exactly when there is an error.
 func loadConfiguration(
-    path: String, environment: [String: String], formatComplaint: @escaping (String) -> String? = { _ in nil },
+    path: String, environment: [String: String], foreign: ForeignTexts = ForeignTexts(),
     read: @escaping (String) throws(ReadFailure) -> [UInt8]
 ) -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
-    let loaded = LoadedConfiguration(path: path, environment: environment, formatComplaint: formatComplaint, read: read)
+    let loaded = LoadedConfiguration(path: path, environment: environment, foreign: foreign, read: read)
     return (loaded.hasErrors ? nil : loaded.draft.settings, loaded.diagnostics)
 }
 
@@ -19,10 +19,10 @@ func loadConfiguration(
 ///
 /// The text is itself a configuration with the same meaning; nil when the file has an error.
 func effectiveConfiguration(
-    path: String, environment: [String: String], formatComplaint: @escaping (String) -> String? = { _ in nil },
+    path: String, environment: [String: String], foreign: ForeignTexts = ForeignTexts(),
     read: @escaping (String) throws(ReadFailure) -> [UInt8]
 ) -> (text: String?, diagnostics: [Diagnostic]) {
-    let loaded = LoadedConfiguration(path: path, environment: environment, formatComplaint: formatComplaint, read: read)
+    let loaded = LoadedConfiguration(path: path, environment: environment, foreign: foreign, read: read)
     if loaded.hasErrors { return (nil, loaded.diagnostics) }
     var text = EffectiveText(origins: loaded.origins)
     configurationRows.show(loaded.draft, in: &text, key: "")
@@ -37,13 +37,13 @@ private struct LoadedConfiguration {
     var origins: [String: SourceLocation]
 
     init(
-        path: String, environment: [String: String], formatComplaint: @escaping (String) -> String?,
+        path: String, environment: [String: String], foreign: ForeignTexts,
         read: @escaping (String) throws(ReadFailure) -> [UInt8]
     ) {
         let rows = configurationRows
         var parser = ConfigParser(environment: environment, read: read)
         let items = parser.parse(path: path)
-        let reader = ConfigReader(diagnostics: parser.diagnostics, formatComplaint: formatComplaint)
+        let reader = ConfigReader(diagnostics: parser.diagnostics, foreign: foreign, readFile: read)
         draft = rows.blank
         if !(items.isEmpty && parser.diagnostics.hasErrors) {  // of an unreadable file, more need not be said
             var place = SectionPlace()

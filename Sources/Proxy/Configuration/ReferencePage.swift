@@ -63,12 +63,36 @@ private let introduction = """
     - `include "file"` stands wherever a statement may stand; the path is relative to the file that says it.
     - Where 0 turns a limit off it is accepted with a warning. The header timer and the watermarks cannot be turned off.
 
+    ## Virtual hosts and rules
+
+    A `vhost` is chosen by the name in Host (or in the target, where that is a whole URI). Case, port and a final dot make no
+    difference. The exact name comes first, then the longest `*.suffix`, then other patterns in the order of the file, then
+    the vhost with `default = true`, then the one named `*`. Nobody's name is answered 404.
+
+    Within the vhost the first `rule` that takes the path counts, in the order of the file; no rule, 404. `uri-match` is the
+    path itself, `uri-gmatch` has `*` for anything, also for nothing and for slashes, `uri-rmatch` is a regular expression of
+    PCRE2 that may be found anywhere in the path unless it says `^`. However many rules there are, a request costs the same,
+    but for patterns whose beginning can be anything, which are tried one by one. A search that takes more than `match-limit`
+    steps counts as not found, and the operator's log says so.
+
+    What is compared is the path without its query, in its normal form: escapes of letters, digits and `- . _ ~` resolved,
+    other escapes with capital digits, `.` and `..` taken out; empty segments stay. A path that readers understand differently
+    is answered 400 where a rule looks at paths: escaped slashes and control bytes, backslashes, `..` above the root,
+    `..;`. Backends get the path as it came. A vhost whose only rule is `uri-gmatch = "*"` looks at no path.
+
+    What a rule leaves out it has from its vhost, and that from its server; a section that is written takes the place of the
+    one above it as a whole. Rules with equal backends and equal balancing share connections and one queue.
+
     ## Files of RProxy
 
     Files of both dialects of RProxy are read, and mean what they meant there. A `\(backendWord)` without a title is RProxy 1's, with
     the defaults it had there and with X-Forwarded-For switched on; one with a title is RProxy 2's. RProxy counts `connections` and
     `max-pending` per worker, and so does Weir. What RProxy left unlimited unless it was written has a default here. A word that is
     marked *not built yet* is refused with a sentence that says so.
+
+    RProxy compared names with their port, in their case, and vhosts in the order of the file; it compared paths as they were sent, and
+    regular expressions were POSIX's: PCRE2 reads those, but takes the first alternative that fits, not the longest. Where no rule took
+    a path, RProxy tried it again up to its last slash; a path is tried once here.
 
     A `server` with backends and neither virtual hosts nor rewrites sends every request to them. `\(backendWord)` is RProxy's word for
     a backend, an HTTP server behind the proxy.

@@ -35,4 +35,7 @@ struct RuleSettings: Sendable {
     var bodyGapMilliseconds: Int?
     var writeProgressMilliseconds: Int?
     var scope = ScopeSettings()
+    /// After the head, bytes pass unread.
+    var isPassthrough = false
+    var delegation = DelegationSettings()
 }

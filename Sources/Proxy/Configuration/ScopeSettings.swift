@@ -7,4 +7,5 @@ struct ScopeSettings: Sendable {
     /// nil = the logs of the next level up.
     var accessLog: LogSettings?
     var errorLog: LogSettings?
+    var answers = AnswerSettings()
 }

@@ -14,7 +14,9 @@ func finishServer(_ draft: inout ServerDraft, _ section: ReadSection) {
     finishWatermark(&draft.settings.watermark, section)
     finishNoDelay(&draft)
     finishBackends(&draft, section)
+    finishVirtualHosts(&draft, section)
     checkBalancing(draft.settings.balancing, section)
+    finishAnswers(draft.settings.scope, section)
     let limits = draft.settings.limits
     if limits.requestLineBytesMax > limits.headBytesMax {
         let blamed = section.has("request-line-max") ? "request-line-max" : "request-head-max"
@@ -66,7 +68,13 @@ private func finishBackends(_ draft: inout ServerDraft, _ section: ReadSection) 
         }
     }
     draft.settings.backends = draft.backends.map(\.settings)
-    if draft.backends.isEmpty {
+    let answersAll = draft.settings.scope.answers.answersAll
+    if answersAll && draft.virtualHosts.isEmpty && !draft.backends.isEmpty {
+        let word = section.has("redirect") ? "redirect" : "respond"
+        section.warning(word, "'\(word)' answers every request of this 'server'; its '\(backendWord)' gets none")
+    } else if draft.backends.isEmpty && (answersAll || !draft.virtualHosts.isEmpty) {
+        return
+    } else if draft.backends.isEmpty {
         section.error(backendWord, "this 'server' has no '\(backendWord)', so nowhere to send a request")
     } else if !draft.backends.contains(where: \.settings.enabled) {
         section.warning(backendWord, "every '\(backendWord)' of this 'server' is disabled; all requests will be answered 503")

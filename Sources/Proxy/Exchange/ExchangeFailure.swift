@@ -3,11 +3,13 @@ enum FailureReason: UInt8 {
     case none
     // The client's side.
     case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
-    case bodyTooLarge, methodRefused, pathRefused
+    case bodyTooLarge, methodRefused, pathRefused, targetTooLong
     // The configuration's.
     case noVirtualHost, noRule
     // Ours.
-    case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend
+    case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend, maintenance
+    // Where a backend sent the request on.
+    case redirectInvalid, redirectRefused, redirectLoop, bodyNotKept, nameUnknown
     // The backend's side.
     case connectFailed, connectTimeout, backendReadTimeout, backendWriteTimeout, backendClosed, backendReset
     case badAnswer, answerTooShort
@@ -28,6 +30,7 @@ enum FailureReason: UInt8 {
         case .bodyTooLarge: "body-too-large"
         case .methodRefused: "method-refused"
         case .pathRefused: "path-refused"
+        case .targetTooLong: "target-too-long"
         case .noVirtualHost: "no-virtual-host"
         case .noRule: "no-rule"
         case .pendingTimeout: "pending-timeout"
@@ -35,6 +38,12 @@ enum FailureReason: UInt8 {
         case .outOfMemory: "out-of-memory"
         case .stopping: "stopping"
         case .noBackend: "no-backend"
+        case .maintenance: "maintenance"
+        case .redirectInvalid: "redirect-invalid"
+        case .redirectRefused: "redirect-refused"
+        case .redirectLoop: "redirect-loop"
+        case .bodyNotKept: "body-not-kept"
+        case .nameUnknown: "name-unknown"
         case .connectFailed: "connect-failed"
         case .connectTimeout: "connect-timeout"
         case .backendReadTimeout: "backend-read-timeout"

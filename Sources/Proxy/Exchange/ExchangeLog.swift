@@ -17,18 +17,19 @@ extension Worker where Ring: ~Copyable {
 
     /// Entries of the two logs that the exchange is printed to; -1 = off.
     @inline(__always)
-    func logEntries(_ exchange: UnsafeMutablePointer<Exchange>) -> (access: Int32, error: Int32) {
+    mutating func logEntries(_ exchange: UnsafeMutablePointer<Exchange>) -> (access: Int32, error: Int32) {
         if exchange.pointee.flags.contains(.tunnel) { return (exchange.pointee.tunnelAccessLog, exchange.pointee.tunnelErrorLog) }
         return logEntries(exchange.pointee.rule, exchange.pointee.planUse)
     }
 
     @inline(__always)
-    private func logEntries(_ rule: UnsafePointer<RulePlan>, _ planUse: Int32) -> (access: Int32, error: Int32) {
+    private mutating func logEntries(_ rule: UnsafePointer<RulePlan>, _ planUse: Int32) -> (access: Int32, error: Int32) {
         let entries = planUses[Int(planUse)].logEntries
         return (entries[Int(rule.pointee.accessLog)], entries[Int(rule.pointee.errorLog)])
     }
 
-    private mutating func fill(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
+    /// Tells a record what is known of an exchange by now; its slices are good while the exchange lives.
+    mutating func fill(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
         let client = clients[exchange.pointee.client]
         let head = exchange.pointee.head
         record.client = UnsafePointer(clientAddress(client))
@@ -47,7 +48,10 @@ extension Worker where Ring: ~Copyable {
             head.form == .origin || head.pathLength > 0
             ? byteSlice(exchange, head.pathStart, head.pathLength) : head.form == .asterisk ? record.target : ByteSlice("/")
         if head.hasQuery { record.query = byteSlice(exchange, head.queryStart, head.queryLength) }
-        if head.hostLength > 0 { record.host = byteSlice(exchange, head.hostStart, head.hostLength) }
+        if head.hostLength > 0 {
+            record.host = byteSlice(exchange, head.hostStart, head.hostLength)
+            record.hostName = byteSlice(exchange, head.hostStart, head.hostNameLength)
+        }
         record.protocolName = head.versionMinor == 0 ? ByteSlice("HTTP/1.0") : ByteSlice("HTTP/1.1")
         record.status = exchange.pointee.status
         record.backendStatus = exchange.pointee.backendStatus
@@ -75,21 +79,21 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Names a request: worker, time, and a number that no other of its requests has.
-    private func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
+    private mutating func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
         (wallNanoseconds / 1_000_000) &<< 24 ^ UInt64(index) &<< 52 ^ sequence & 0xFF_FFFF
     }
 
-    private func byteSlice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> ByteSlice {
+    private mutating func byteSlice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> ByteSlice {
         ByteSlice(start: UnsafeRawPointer(exchange.pointee.headBlock.begin + start), count: length)
     }
 
     /// The format that asked last for fields: the error log's knows those of the access log too.
-    private func capturingFormat(_ exchange: UnsafeMutablePointer<Exchange>) -> LogFormat? {
+    private mutating func capturingFormat(_ exchange: UnsafeMutablePointer<Exchange>) -> LogFormat? {
         let (access, error) = logEntries(exchange)
         return logs.format(error >= 0 ? error : access)
     }
 
-    private func fillCaptured(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
+    private mutating func fillCaptured(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
         guard let format = capturingFormat(exchange) else { return }
         for (at, name) in format.requestFieldNames.enumerated() where at < LogRecord.capturedMax {
             guard let start = name.start else { continue }
@@ -132,7 +136,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Logs a request that was refused before it became an exchange.
     mutating func logRefusal(
-        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ word: StaticString
+        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ word: StaticString, bytes: Int, bodyBytes: Int
     ) {
         let server = servers + Int(client.pointee.server)
         let (access, error) = logEntries(server.pointee.plan.fallback, server.pointee.planUse)
@@ -146,6 +150,8 @@ extension Worker where Ring: ~Copyable {
         record.endNanoseconds = clock.wall
         record.status = status
         record.reason = word
+        record.clientBytesSent = UInt64(bytes)
+        record.bodyBytesSent = UInt64(bodyBytes)
         record.requestNumber = client.pointee.requestCount
         record.batchSize = batchSize
         if access >= 0 { logs.append(record, to: access) }

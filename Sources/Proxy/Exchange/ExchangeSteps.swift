@@ -10,6 +10,8 @@ enum Step: UInt8 {
     case route
     /// May it be served now, or has its rule had enough?
     case limit
+    /// Is a backend needed at all, or have we an answer of our own?
+    case answer
     /// What changes on its way to them?
     case rewrite
     /// Which of them serves it; waits where none is free.
@@ -47,6 +49,7 @@ extension Worker where Ring: ~Copyable {
             case .admit: result = admit(exchange)
             case .route: result = route(exchange)
             case .limit: result = limit(exchange)
+            case .answer: result = answerOurselves(exchange)
             case .rewrite: result = rewrite(exchange)
             case .selectBackend: result = selectBackend(exchange)
             case .sendRequest: result = sendRequest(exchange)
@@ -129,22 +132,22 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// A setting for tests of the supervisor: dies as a bug would.
-    private func debugTrap() { preconditionFailure("trapped by the setting debug-trap-at-request") }
+    private mutating func debugTrap() { preconditionFailure("trapped by the setting debug-trap-at-request") }
 
     /// Fields of the request's head.
     @inline(__always)
-    func fields(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<FieldRange> {
+    mutating func fields(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<FieldRange> {
         exchange.pointee.fields
     }
 
     /// A value of the request's head: valid while the exchange lives.
     @inline(__always)
-    func slice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> UnsafeBufferPointer<UInt8> {
+    mutating func slice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(
             start: exchange.pointee.headBlock.begin.assumingMemoryBound(to: UInt8.self) + start, count: length)
     }
 
-    func slice(_ exchange: UnsafeMutablePointer<Exchange>, valueOf field: FieldRange) -> UnsafeBufferPointer<UInt8> {
+    mutating func slice(_ exchange: UnsafeMutablePointer<Exchange>, valueOf field: FieldRange) -> UnsafeBufferPointer<UInt8> {
         slice(exchange, Int(field.valueStart), Int(field.valueLength))
     }
 
@@ -153,6 +156,10 @@ extension Worker where Ring: ~Copyable {
     private mutating func admit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { debugTrap() }
         let server = servers + Int(exchange.pointee.server)
+        if let path = server.pointee.plan.healthPath, isHealthCheck(exchange, path) {
+            answerHealth(exchange)
+            return .done
+        }
         switch exchange.pointee.head.method {
         case .connect:
             answer(exchange, 405, .methodRefused)
@@ -173,7 +180,7 @@ extension Worker where Ring: ~Copyable {
         return .next(.route)
     }
 
-    private func limit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult { .next(.rewrite) }
+    private mutating func limit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult { .next(.answer) }
 
     /// Takes out what we say ourselves toward the backend; it is written anew by `sendRequest`.
     private mutating func rewrite(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {

@@ -7,8 +7,7 @@ extension Worker where Ring: ~Copyable {
         let head = exchange.pointee.head
         let number = server.pointee.plan.hosts.find(UnsafeRawBufferPointer(slice(exchange, head.hostStart, head.hostNameLength)))
         guard number >= 0 else {
-            answer(exchange, 404, .noVirtualHost)
-            return .done
+            return refuseUnlessAnswered(exchange, .noVirtualHost)
         }
         let host = server.pointee.plan.virtualHosts.baseAddress! + Int(number)
         var path = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -22,11 +21,20 @@ extension Worker where Ring: ~Copyable {
         let match = host.pointee.rules.match(path, patterns)
         if match.gaveUp >= 0 { tellOfGivingUp(host.pointee.rules.label(match.gaveUp)) }
         guard match.rule >= 0 else {
-            answer(exchange, 404, .noRule)
-            return .done
+            exchange.pointee.rule = host.pointee.fallback
+            return refuseUnlessAnswered(exchange, .noRule)
         }
         exchange.pointee.rule = host.pointee.plans.baseAddress! + Int(match.rule)
         return .next(.limit)
+    }
+
+    /// No rule takes the request: 404, where host or server have no answer for whatever is asked.
+    private mutating func refuseUnlessAnswered(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ reason: FailureReason
+    ) -> StepResult {
+        if let answers = exchange.pointee.rule.pointee.answers, answers.pointee.answersAll { return .next(.limit) }
+        answer(exchange, 404, reason)
+        return .done
     }
 
     /// The request's path in its normal form, good until the next request is routed; nil where it has none. `*` for
@@ -36,8 +44,10 @@ extension Worker where Ring: ~Copyable {
         if head.form == .asterisk { return UnsafeRawBufferPointer(slice(exchange, head.targetStart, head.targetLength)) }
         // `http://host` means its root (RFC 9110 §4.2.3).
         guard head.pathLength > 0 else { return UnsafeRawBufferPointer(start: StaticString("/").utf8Start, count: 1) }
+        let path = slice(exchange, head.pathStart, head.pathLength)
+        let bytes = path.span
+        if isNormalPath(bytes) { return UnsafeRawBufferPointer(path) }
         var room = pathRoom.mutableSpan
-        let bytes = slice(exchange, head.pathStart, head.pathLength).span
         switch normalizePath(bytes, start: 0, length: head.pathLength, into: &room) {
         case .complete(let length): return UnsafeRawBufferPointer(start: pathRoom.baseAddress, count: length)
         case .failed: return nil
@@ -45,7 +55,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     @inline(never)
-    private func tellOfGivingUp(_ label: LastingBytes) {
+    private mutating func tellOfGivingUp(_ label: LastingBytes) {
         logs.events.emit(.warning, "a search took too many steps and counts as not found", subject: label.slice)
     }
 

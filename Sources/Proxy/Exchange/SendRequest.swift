@@ -51,7 +51,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// HTTP/1.0 without a Host field: the target's host, else the backend's own name, which is as good as any.
-    private func appendHost(_ head: RequestHead, _ bytes: Span<UInt8>, _ label: LastingBytes, to writer: inout HeadWriter) {
+    private mutating func appendHost(_ head: RequestHead, _ bytes: Span<UInt8>, _ label: LastingBytes, to writer: inout HeadWriter) {
         writer.append("Host: ")
         if head.hostLength > 0 {
             writer.append(bytes.extracting(head.hostStart..<(head.hostStart &+ head.hostLength)))
@@ -64,7 +64,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Origin form always (RFC 9112 §3.2.1): an absolute target was for us.
-    private func appendTarget(_ head: RequestHead, _ bytes: Span<UInt8>, to writer: inout HeadWriter) {
+    private mutating func appendTarget(_ head: RequestHead, _ bytes: Span<UInt8>, to writer: inout HeadWriter) {
         switch head.form {
         case .origin, .authority, .asterisk:
             writer.append(bytes.extracting(head.targetStart..<(head.targetStart &+ head.targetLength)))
@@ -83,7 +83,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// `Connection`, `Upgrade` and `TE` speak to the next hop alone, so they are ours to write.
-    private func appendConnectionFields(
+    private mutating func appendConnectionFields(
         _ exchange: UnsafeMutablePointer<Exchange>, _ head: RequestHead, _ bytes: Span<UInt8>,
         _ table: Span<FieldRange>, to writer: inout HeadWriter
     ) {
@@ -97,7 +97,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// How many bytes the client's own X-Forwarded-For values take once more.
-    private func forwardedLength(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {
+    private mutating func forwardedLength(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {
         guard exchange.pointee.rule.pointee.forwarding.forwardedFor == .append else { return 0 }
         let fields = fields(exchange)
         var length = 0

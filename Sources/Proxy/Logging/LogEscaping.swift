@@ -4,6 +4,10 @@ enum LogStyle: UInt8, Sendable {
     case text
     /// A JSON string (RFC 8259): well-formed UTF-8 stays, stray bytes become the four characters `\xHH`.
     case json
+    /// Part of a field's value (RFC 9110 §5.5): bytes stay as they are, control bytes are left out.
+    case value
+    /// Part of a URI (RFC 3986 §2): what may not stand in one is percent-encoded.
+    case target
 }
 
 /// Copies bytes so that nothing in them can end a line or a string, or talk to a terminal.
@@ -13,6 +17,11 @@ enum LogStyle: UInt8, Sendable {
 func escape(
     _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<UInt8>, room: Int, style: LogStyle
 ) -> (taken: Int, written: Int) {
+    switch style {
+    case .text, .json: break
+    case .value: return copyValue(source, count: count, into: target, room: room)
+    case .target: return percentEncode(source, count: count, into: target, room: room)
+    }
     var taken = 0
     var written = 0
     while taken < count {
@@ -42,9 +51,63 @@ func escape(
             let (bytes, letters) = escapeForJSON(source + taken, count: count - taken, at: target + written)
             taken &+= bytes
             written &+= letters
+        case .value, .target: break
         }
     }
     return (taken, written)
+}
+
+/// Copies what may stand in the value of a field.
+private func copyValue(
+    _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<UInt8>, room: Int
+) -> (taken: Int, written: Int) {
+    var taken = 0
+    var written = 0
+    while taken < count {
+        let byte = source.load(fromByteOffset: taken, as: UInt8.self)
+        if byte >= 0x20 && byte != 0x7f || byte == 0x09 {
+            if written == room { break }
+            target[written] = byte
+            written &+= 1
+        }
+        taken &+= 1
+    }
+    return (taken, written)
+}
+
+/// Copies what may stand in a URI and writes everything else as `%HH`; a percent sign is taken for the begin of one.
+private func percentEncode(
+    _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<UInt8>, room: Int
+) -> (taken: Int, written: Int) {
+    var taken = 0
+    var written = 0
+    while taken < count {
+        let byte = source.load(fromByteOffset: taken, as: UInt8.self)
+        let length = isTargetByte(byte) ? 1 : 3
+        if room &- written < length { break }
+        if length == 1 {
+            target[written] = byte
+        } else {
+            target[written] = UInt8(ascii: "%")
+            target[written &+ 1] = upperHexDigit(byte >> 4)
+            target[written &+ 2] = upperHexDigit(byte & 15)
+        }
+        written &+= length
+        taken &+= 1
+    }
+    return (taken, written)
+}
+
+private func upperHexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 48 &+ value : 55 &+ value }
+
+/// Whether a byte may stand in a URI as it is: unreserved, reserved, or the percent sign (RFC 3986 §2).
+func isTargetByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\\"), UInt8(ascii: "^"), UInt8(ascii: "`"),
+        UInt8(ascii: "{"), UInt8(ascii: "|"), UInt8(ascii: "}"):
+        false
+    default: byte > 0x20 && byte < 0x7f
+    }
 }
 
 /// The longest that one character of a value can become: `\u00HH`.

@@ -7,7 +7,7 @@ enum LogField: UInt8, CaseIterable {
     case source, proxy, commonTime, userAgent, host, referer, method, protocolName, path, status
     case backendLocalPort, clientPort, ruleName
     // Ours.
-    case isoTime, epochSeconds, query, target, requestLine, backendName, backendStatus
+    case hostName, isoTime, epochSeconds, query, target, requestLine, backendName, backendStatus
     case clientBytesReceived, clientBytesSent, bodyBytesSent, bodyBytesReceived
     case backendBytesReceived, backendBytesSent, splicedBytes
     case total, pending, firstByte, connect
@@ -29,6 +29,7 @@ enum LogField: UInt8, CaseIterable {
         case .backendLocalPort: "DS_SPORT"
         case .clientPort: "US_SPORT"
         case .ruleName: "RULE"
+        case .hostName: "HOSTNAME"
         case .isoTime: "TIME"
         case .epochSeconds: "EPOCH"
         case .query: "QUERY"
@@ -65,7 +66,7 @@ enum LogField: UInt8, CaseIterable {
         case .proxy: "host:port of the backend, as configured"
         case .commonTime: "local time at the end of the exchange, as 27/Aug/2025:13:05:59 +0200"
         case .userAgent: "User-Agent of the request"
-        case .host: "host that was asked for"
+        case .host: "host that was asked for, with its port if one was said"
         case .referer: "Referer of the request"
         case .method: "method"
         case .protocolName: "protocol of the client, as HTTP/1.1"
@@ -74,6 +75,7 @@ enum LogField: UInt8, CaseIterable {
         case .backendLocalPort: "local port of the backend connection"
         case .clientPort: "port of the client"
         case .ruleName: "name of the rule that matched"
+        case .hostName: "host that was asked for, without port"
         case .isoTime: "local time at the end of the exchange, as 2025-08-27T13:05:59.123+02:00"
         case .epochSeconds: "time at the end of the exchange, in seconds since 1970 with milliseconds"
         case .query: "query, without its question mark"
@@ -152,6 +154,7 @@ extension LogLine {
         case .commonTime: commonTime(record.endNanoseconds, &clock)
         case .userAgent, .referer: missing()  // compiled to captured fields
         case .host: text(record.host)
+        case .hostName: text(record.hostName)
         case .method: text(record.method)
         case .protocolName: text(record.protocolName)
         case .path: text(record.path, bytesMax: Self.targetBytesMax)

@@ -7,10 +7,13 @@ struct LogFormatFailure: Error, Equatable, CustomStringConvertible {
     /// The token that was probably meant.
     var suggestion: String?
 
-    var description: String {
+    /// Where and what, without saying in what kind of text.
+    var sentence: String {
         let hint = suggestion.map { "; did you mean {\($0)}?" } ?? ""
-        return "log format, column \(offset + 1): \(problem)\(hint)"
+        return "column \(offset + 1): \(problem)\(hint)"
     }
+
+    var description: String { "log format, \(sentence)" }
 }
 
 extension LogFormat {
@@ -19,12 +22,15 @@ extension LogFormat {
     /// A brace that no letter follows is text. When two logs of one listener are printed from the same record, the
     /// second is compiled `after` the first: its field names then begin with those of the first, so that capturing
     /// for the second serves both.
-    static func compile(_ text: String, after first: LogFormat? = nil) -> Result<LogFormat, LogFormatFailure> {
-        var compiler = LogFormatCompiler(after: first)
+    /// In the styles of values those two words are words like any other.
+    static func compile(
+        _ text: String, after first: LogFormat? = nil, style: LogStyle = .text
+    ) -> Result<LogFormat, LogFormatFailure> {
+        var compiler = LogFormatCompiler(after: first, style: style)
         do {
             switch text.lowercased() {
-            case "json": try compiler.compileJSON()
-            case "combined": try compiler.compile(Array(combinedText.utf8))
+            case "json" where style == .text: try compiler.compileJSON()
+            case "combined" where style == .text: try compiler.compile(Array(combinedText.utf8))
             default: try compiler.compile(Array(text.utf8))
             }
             return .success(try compiler.finish())
@@ -49,12 +55,13 @@ private struct LogFormatCompiler {
     private static let literalBytesMax = 2_048
     private static let valuesMax = 48
 
-    private var style = LogStyle.text
+    private var style: LogStyle
     private var drafts: [Draft] = []
     private var requestNames: [[UInt8]] = []
     private var responseNames: [[UInt8]] = []
 
-    init(after first: LogFormat?) {
+    init(after first: LogFormat?, style: LogStyle) {
+        self.style = style
         guard let first else { return }
         requestNames = first.requestFieldNames.map(bytes)
         responseNames = first.responseFieldNames.map(bytes)

@@ -51,6 +51,7 @@ struct LogFormat: BitwiseCopyable, @unchecked Sendable {
                 line.literal(ByteSlice(": "))
                 line.text(detail)
             }
+        case .value, .target: break
         case .json:
             line.literal(ByteSlice(#","error":"#))
             line.text(ByteSlice(message))
@@ -62,7 +63,8 @@ struct LogFormat: BitwiseCopyable, @unchecked Sendable {
         return true
     }
 
-    private func write(_ record: borrowing LogRecord, _ line: inout LogLine, _ clock: inout LogClock) {
+    /// Prints the pieces one after the other.
+    func write(_ record: borrowing LogRecord, _ line: inout LogLine, _ clock: inout LogClock) {
         for index in 0..<pieces.count {
             switch pieces[index] {
             case .literal(let bytes): line.literal(bytes)

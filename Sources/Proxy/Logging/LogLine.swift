@@ -8,6 +8,8 @@ struct LogLine: BitwiseCopyable {
     private(set) var cursor: UnsafeMutablePointer<UInt8>
     private var spare: Int
     let style: LogStyle
+    /// Text of a peer did not fit, or was longer than a line repeats.
+    private(set) var isCut = false
 
     /// Room that any value may need beside the bytes of a peer's text: quotes, the mark of a cut, a number, a time,
     /// an address.
@@ -40,6 +42,7 @@ struct LogLine: BitwiseCopyable {
         switch style {
         case .text: byte(UInt8(ascii: "-"))
         case .json: literal(ByteSlice("null"))
+        case .value, .target: break
         }
     }
 
@@ -47,11 +50,16 @@ struct LogLine: BitwiseCopyable {
     mutating func text(_ value: ByteSlice, bytesMax: Int = fieldBytesMax) {
         guard let start = value.start, value.count > 0 || style == .json else { return missing() }
         openQuote()
-        let wanted = min(value.count, bytesMax)
+        // Half a value would be another value: only lines are shortened, which says so with dots.
+        let isLine = style == .text || style == .json
+        let wanted = isLine ? min(value.count, bytesMax) : value.count
         let (taken, written) = escape(start, count: wanted, into: cursor, room: spare, style: style)
         cursor += written
         spare -= written
-        if taken < value.count { literal(ByteSlice("...")) }
+        if taken < value.count {
+            isCut = true
+            if isLine { literal(ByteSlice("...")) }
+        }
         closeQuote()
     }
 
@@ -64,7 +72,7 @@ struct LogLine: BitwiseCopyable {
 
     mutating func flag(_ value: Bool) {
         switch style {
-        case .text: byte(value ? UInt8(ascii: "1") : UInt8(ascii: "0"))
+        case .text, .value, .target: byte(value ? UInt8(ascii: "1") : UInt8(ascii: "0"))
         case .json: literal(value ? ByteSlice("true") : ByteSlice("false"))
         }
     }

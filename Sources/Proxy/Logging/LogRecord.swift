@@ -39,6 +39,8 @@ struct LogRecord: BitwiseCopyable {
     /// Without its question mark; absent when there was none.
     var query = ByteSlice.none
     var host = ByteSlice.none
+    /// The same without its port.
+    var hostName = ByteSlice.none
     /// `HTTP/1.1` and its like, as the client wrote it.
     var protocolName = ByteSlice.none
 

@@ -119,6 +119,16 @@ struct HostTable: BitwiseCopyable, @unchecked Sendable {
 }
 
 extension HostTable {
+    /// - Parameter hosts: in the order of the file; none = the nameless one takes everything. Names that are none are left out.
+    init(_ hosts: [VirtualHostSettings], in arena: PlanArena) {
+        guard !hosts.isEmpty else {
+            self = .nameless
+            return
+        }
+        let names = hosts.map { host in ([host.name] + host.aliases).compactMap { try? HostName($0) } }
+        self.init(names, defaultHost: hosts.firstIndex(where: \.isDefault).map { Int32($0) } ?? -1, in: arena)
+    }
+
     /// - Parameters:
     ///   - hosts: the names of each virtual host, in the order of the file; where two have the same, the first counts.
     ///   - defaultHost: who takes names that nobody has; -1 = none said.

@@ -21,9 +21,13 @@ final class PlanArena {
     /// One value at an address that stays.
     func place<T: BitwiseCopyable>(_ value: T) -> UnsafePointer<T> { array([value]).baseAddress! }
 
-    func bytes(_ text: String) -> LastingBytes {
-        let copy = array(Array(text.utf8))
+    func bytes(_ bytes: [UInt8]) -> LastingBytes {
+        let copy = array(bytes)
         return copy.isEmpty ? .empty : LastingBytes(start: UnsafeRawPointer(copy.baseAddress!), count: copy.count)
+    }
+
+    func bytes(_ text: String) -> LastingBytes {
+        bytes(Array(text.utf8))
     }
 
     /// Runs when the plan is let go: for what other libraries allocated.

@@ -9,7 +9,7 @@ struct PlanCompiler {
     func compile(_ settings: ServerSettings, identity: Int32) throws(PlanFailure) -> ServerPlan {
         guard settings.backends.count <= Self.backendsMax else {
             throw PlanFailure(
-                sentence: "\(settings.location.file):\(settings.location.line): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
+                sentence: "\(settings.location.text): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
         }
         var groups = GroupCollector(settings, arena: arena)
         let hosts = try virtualHosts(settings, &groups)
@@ -28,14 +28,16 @@ struct PlanCompiler {
             rateGraceNanoseconds: nanoseconds(settings.timers.rateGraceMilliseconds),
             highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
             notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
-            allowsTrace: settings.allowTrace, connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
+            allowsTrace: settings.allowTrace, healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
+            connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
             pendingMax: settings.pending.countMax == 0 ? .max : Int32(clamping: settings.pending.countMax),
             pendingNanoseconds: nanoseconds(settings.pending.timeoutMilliseconds),
             backends: arena.array(
                 settings.backends.map {
                     BackendPlan(names: BackendNames.of($0), limits: BackendLimits($0), weight: Int32(clamping: $0.weight))
                 }),
-            groups: arena.array(groups.plans), hosts: try hostTable(settings),
+            groups: arena.array(groups.plans),
+            hosts: settings.virtualHosts.isEmpty ? .nameless : HostTable(settings.virtualHosts, in: arena),
             virtualHosts: arena.array(hosts), fallback: arena.place(rule(settings, nil, nil, group: -1)))
     }
 
@@ -47,8 +49,9 @@ struct PlanCompiler {
             let group = groups.group(Array(settings.backends.indices), settings.balancing)
             return [
                 VirtualHostPlan(
-                    name: .empty, rules: try ruleTable([(name: "", matcher: .all)], line: settings.location.line, of: settings.location.file),
-                    plans: arena.array([rule(settings, nil, nil, group: group)]))
+                    name: .empty, rules: try ruleTable([RuleSettings()], settings.location.text),
+                    plans: arena.array([rule(settings, nil, nil, group: group)]),
+                    fallback: arena.place(rule(settings, nil, nil, group: -1)))
             ]
         }
         var hosts: [VirtualHostPlan] = []
@@ -61,37 +64,17 @@ struct PlanCompiler {
             hosts.append(
                 VirtualHostPlan(
                     name: LastingBytes(interned: host.name),
-                    rules: try ruleTable(host.rules.map { (name: $0.name, matcher: $0.matcher) }, line: host.location.line, of: host.location.file),
-                    plans: arena.array(plans)))
+                    rules: try ruleTable(host.rules, host.location.text), plans: arena.array(plans),
+                    fallback: arena.place(rule(settings, host, nil, group: -1))))
         }
         return hosts
     }
 
-    private func hostTable(_ settings: ServerSettings) throws(PlanFailure) -> HostTable {
-        guard !settings.virtualHosts.isEmpty else { return .nameless }
-        var names: [[HostName]] = []
-        for host in settings.virtualHosts {
-            var own: [HostName] = []
-            for text in [host.name] + host.aliases {
-                do {
-                    own.append(try HostName(text))
-                } catch {
-                    throw PlanFailure(sentence: "\(host.location.file):\(host.location.line): the name '\(text)' \(error.sentence)")
-                }
-            }
-            names.append(own)
-        }
-        let defaultHost = settings.virtualHosts.firstIndex(where: \.isDefault) ?? -1
-        return HostTable(names, defaultHost: Int32(defaultHost), in: arena)
-    }
-
-    private func ruleTable(
-        _ rules: [(name: String, matcher: RuleSettings.Matcher)], line: Int, of file: String
-    ) throws(PlanFailure) -> RuleTable {
-        do {
+    private func ruleTable(_ rules: [RuleSettings], _ location: String) throws(PlanFailure) -> RuleTable {
+        do throws(Pattern.Complaint) {
             return try RuleTable(rules, in: arena)
         } catch {
-            throw PlanFailure(sentence: "\(file):\(line): a pattern \(error.sentence)")
+            throw PlanFailure(sentence: "\(location): a pattern \(error.sentence)")
         }
     }
 
@@ -102,7 +85,7 @@ struct PlanCompiler {
         func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
             rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
         }
-        let name = [host?.name, rule?.name].compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: "/")
+        let name = rule?.name ?? ""
         let places = logs.places(
             access: inherited(\.accessLog) ?? server.accessLog, error: inherited(\.errorLog) ?? server.errorLog)
         let balancing = rule?.balancing ?? server.balancing
@@ -111,6 +94,9 @@ struct PlanCompiler {
             bodyGapNanoseconds: nanoseconds(rule?.bodyGapMilliseconds ?? server.timers.bodyGapMilliseconds),
             writeNanoseconds: nanoseconds(rule?.writeProgressMilliseconds ?? server.timers.writeProgressMilliseconds),
             accessLog: places.access, errorLog: places.error, forwarding: inherited(\.forwarded) ?? server.forwarded,
+            answers: AnswerPlan.compile(
+                [server.scope.answers, host?.scope.answers, rule?.scope.answers].compactMap { $0 },
+                namesBackends: rule?.backends.isEmpty == false, in: arena),
             lasting: RulePlan.lasting(named: name))
     }
 }

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// Every member has a neutral value, which is what `lasting` and a server's fallback have.
 struct RulePlan: BitwiseCopyable {
-    /// As in the configuration, `HOST/RULE` or whichever of them has a name; kept for the life of the process.
+    /// Its title in the configuration, which is what `{RULE}` says; kept for the life of the process.
     var name = LastingBytes.empty
     /// Among the groups of its server; -1 = needs no backend.
     var group: Int32 = -1
@@ -19,6 +19,8 @@ struct RulePlan: BitwiseCopyable {
     var errorLog = LogPlan.none
     /// What backends are told about the client.
     var forwarding = ForwardingSettings()
+    /// What we answer ourselves; nil = nothing but what went wrong, in one line of text.
+    var answers: UnsafePointer<AnswerPlan>?
     /// A rule of the same name and nothing else, which outlives all plans: tunnels hold this one.
     var lasting: UnsafePointer<RulePlan>
 }

@@ -100,9 +100,9 @@ struct RuleTable: BitwiseCopyable, @unchecked Sendable {
 }
 
 extension RuleTable {
-    /// - Parameter rules: in the order of the file, with their names.
-    /// - Throws: the rule whose pattern is none, with the reason; checked before, so it is a surprise here.
-    init(_ rules: [(name: String, matcher: RuleSettings.Matcher)], in arena: PlanArena) throws(Pattern.Complaint) {
+    /// - Parameter rules: in the order of the file.
+    /// - Throws: why a pattern is none; checked before, so it is a surprise here.
+    init(_ rules: [RuleSettings], in arena: PlanArena) throws(Pattern.Complaint) {
         var exact: [(path: [UInt8], rule: Int32)] = []
         var prefixes: [(prefix: [UInt8], rule: Int32)] = []
         var trials: [Trial] = []

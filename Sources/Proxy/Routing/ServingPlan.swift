@@ -60,6 +60,9 @@ struct ServerPlan: BitwiseCopyable {
     let notSentLowBytes: Int
     let via: LastingBytes?
     let allowsTrace: Bool
+    /// Answered by us before host and rule are known.
+    let healthPath: LastingBytes?
+    let logsHealth: Bool
     let connectionsMax: Int
     /// Of all its groups together.
     let pendingMax: Int32
@@ -82,4 +85,6 @@ struct VirtualHostPlan: BitwiseCopyable {
     /// Normal form of the path → place among `plans` of the first rule that takes it.
     let rules: RuleTable
     let plans: UnsafeBufferPointer<RulePlan>
+    /// Stands for the rule of a request that none of them takes: the values of host and server, no backends.
+    let fallback: UnsafePointer<RulePlan>
 }

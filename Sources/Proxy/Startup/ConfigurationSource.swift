@@ -16,7 +16,7 @@ enum ConfigurationSource: Sendable, Equatable {
     mutating func loadRecording() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
         guard case .file(let path, _) = self else { return load() }
         let recorder = Recorder()
-        let loaded = loadConfiguration(path: path, environment: currentEnvironment(), formatComplaint: logFormatComplaint) { path throws(ReadFailure) in
+        let loaded = loadConfiguration(path: path, environment: currentEnvironment(), foreign: .ofTheProduct) { path throws(ReadFailure) in
             let bytes = try readConfigurationFile(path)
             recorder.texts.append(SourceText(path: path, bytes: bytes))
             return bytes
@@ -30,7 +30,7 @@ enum ConfigurationSource: Sendable, Equatable {
         switch self {
         case .quick(let listen, let to): GlobalSettings.quick(listen: listen, to: to)
         case .file(let path, let texts):
-            loadConfiguration(path: path, environment: currentEnvironment(), formatComplaint: logFormatComplaint) { path throws(ReadFailure) in
+            loadConfiguration(path: path, environment: currentEnvironment(), foreign: .ofTheProduct) { path throws(ReadFailure) in
                 guard let known = texts.first(where: { $0.path == path }) else {
                     throw ReadFailure(reason: "it was not read by the supervisor")
                 }
@@ -104,12 +104,24 @@ func readToEnd(_ descriptor: Int32) -> [UInt8]? {
     }
 }
 
-/// What is wrong with a log's format, in the words of the room that prints it; nil for nothing.
-func logFormatComplaint(_ text: String) -> String? {
-    switch LogFormat.compile(text) {
-    case .failure(let failure): return failure.description
-    case .success(let format):
-        format.release()
-        return nil
+extension ForeignTexts {
+    /// In the words of the rooms that will use the texts.
+    static var ofTheProduct: ForeignTexts {
+        ForeignTexts(
+            format: { text in failure(LogFormat.compile(text)) { $0.release() }?.description },
+            pattern: { Pattern.complaint(about: $0)?.sentence },
+            value: { text in failure(ValueFormat.compile(text, style: .value)) { $0.release() }?.sentence },
+            target: { text in failure(ValueFormat.compile(text, style: .target)) { $0.release() }?.sentence })
+    }
+
+    private static func failure<Format>(
+        _ result: Result<Format, LogFormatFailure>, release: (Format) -> Void
+    ) -> LogFormatFailure? {
+        switch result {
+        case .failure(let failure): return failure
+        case .success(let format):
+            release(format)
+            return nil
+        }
     }
 }

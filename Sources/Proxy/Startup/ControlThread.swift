@@ -77,6 +77,7 @@ final class ControlThread {
     private func look(_ now: Int) -> Int32? {
         guard now >= nextLookAt else { return nil }
         nextLookAt = now + Self.lookEveryMilliseconds
+        MaintenanceFlag.lookAtFiles()
         if let ended = workers.first(where: \.hasEnded) {
             channel.send(.failed("worker \(ended.index) ended unasked; the server process ends with it"))
             return 1

@@ -12,6 +12,7 @@ extension Worker where Ring: ~Copyable {
     /// Takes what a plan says of the whole worker.
     private mutating func takeGlobals(_ plan: ServingPlan) {
         minWaitMicroseconds = plan.settings.efficiencyMode ? 100 : 0
+        patterns.setStepsMax(plan.settings.matchStepsMax)
         debugTrapAtRequest = UInt64(max(plan.settings.debugTrapAtRequest, 0))
         // A normal form is at most three times as long as the path.
         let room = 3 * (plan.settings.servers.map(\.limits.requestLineBytesMax).max() ?? 0)

@@ -37,12 +37,11 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     static var scratchFieldsMax: Int { 512 }
     /// Fields that have room in an exchange's slot; the table of a larger head has a block.
     let fieldsRoom: Int
-    /// Steps that one search for a pattern may take.
-    static var patternStepsMax: Int { 100_000 }
     var requestHead = RequestHead()
     /// Where the normal form of a path is written; what it holds is good until the next exchange is routed.
     var pathRoom: UnsafeMutableBufferPointer<UInt8>
-    var patterns = PatternScratch(stepsMax: Worker.patternStepsMax)
+    /// For searches of patterns; how many steps one may take is said by the plan.
+    var patterns = PatternScratch(stepsMax: 0)
     var responseHead = ResponseHead()
     /// Bytes of the head that `responseHead` describes, during the steps of the answer.
     var responseBytes = UnsafeRawPointer(bitPattern: 1)!
@@ -90,6 +89,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// Own answers carry the date, printed once a second.
     var dateSecond: UInt64 = 0
     let dateText: UnsafeMutableRawPointer
+    /// Times in values that are made for heads.
+    var valueClock = LogClock()
     /// Receives the count of an eventfd.
     let wakeValue: UnsafeMutablePointer<UInt64>
 

@@ -129,6 +129,7 @@ struct WorkerLogs: ~Copyable {
         lookForPorts()
     }
 
+    @inline(never)
     private mutating func endIfRetired(_ place: Int) {
         guard let buffer = entries[place].buffer, entries[place].holders == 0, !buffer.pointee.isWriting else { return }
         buffer.pointee.finish(to: entries[place].descriptor)
@@ -291,7 +292,7 @@ extension Worker where Ring: ~Copyable {
         publishLogCounters()
     }
 
-    private func publishLogCounters() {
+    private mutating func publishLogCounters() {
         let totals = logs.totals()
         counters.store(totals.written, at: WorkerCounter.logLines.rawValue)
         counters.store(totals.dropped, at: WorkerCounter.logLinesDropped.rawValue)

@@ -141,7 +141,7 @@ struct LoadConfigurationTests {
         for words in ["logging { request {\nformat = '{BAD}' } }", "logging {\nformat = '{BAD}' }"] {
             let fixture = ConfigurationFixture(server(words))
             let loaded = loadConfiguration(
-                path: "main.conf", environment: [:], formatComplaint: { $0.contains("BAD") ? "no such token" : nil }, read: fixture.read)
+                path: "main.conf", environment: [:], foreign: ForeignTexts(format: { $0.contains("BAD") ? "no such token" : nil }), read: fixture.read)
             #expect(loaded.settings == nil)
             #expect(loaded.diagnostics.map(\.description).contains("main.conf:3:1: error: 'format': no such token"))
         }

@@ -92,6 +92,20 @@ func normalizePath(
     return .complete(length: count)
 }
 
+/// Tells whether a path is plainly in its normal form, so that it can be used as it came: it holds neither escapes nor
+/// segments that begin with a dot, nor bytes that need escapes. One that is not plainly so may still be.
+func isNormalPath(_ bytes: Span<UInt8>) -> Bool {
+    var before: UInt8 = 0
+    var index = 0
+    while index < bytes.count {
+        let byte = bytes[index]
+        if !isPathByte(byte) || byte == UInt8(ascii: ".") && before == UInt8(ascii: "/") { return false }
+        before = byte
+        index &+= 1
+    }
+    return bytes.count > 0 && bytes[0] == UInt8(ascii: "/")
+}
+
 /// Resolves the segment at the end of `buffer` when it is a dot segment; `buffer` begins with a slash.
 ///
 /// A dot segment that is followed by a slash goes with the slash before it, which the next one replaces; the last

@@ -1,0 +1,15 @@
+/// What other rooms say about texts in languages of their own; each gives a sentence against a bad one, nil for a good one.
+///
+/// The reader asks while it knows the place, so that a mistake in such a text is told with line and column like any other.
+struct ForeignTexts {
+    /// The format of a log.
+    var format: (String) -> String? = { _ in nil }
+    /// A regular expression.
+    var pattern: (String) -> String? = { _ in nil }
+    /// The value of a field, with the tokens of the logs.
+    var value: (String) -> String? = { _ in nil }
+    /// A URI with these tokens.
+    var target: (String) -> String? = { _ in nil }
+    /// A range of addresses.
+    var network: (String) -> String? = { _ in nil }
+}
