@@ -1,6 +1,8 @@
 # All there is to know for building, running and testing Weir:
 #   make build      .build/release/weir (ALLOCATOR=glibc leaves jemalloc out)
 #   make run        the demo: an origin and the proxy in front of it on 127.0.0.1:8080
+#   make install    what was built to /usr/local, with manual pages and unit file (PREFIX=/opt/weir DESTDIR=/somewhere)
+#   make deb        a Debian package in .build/package
 #   make test       everything that proves it
 #   make soak       ten minutes of mixed traffic (MINUTES=10)
 #   make fuzz       the fuzzers for as long as you like (SECONDS_EACH=600)
@@ -16,7 +18,8 @@ MINUTES ?= 10
 export WEIR_ALLOCATOR := $(ALLOCATOR)
 
 build_packages := liburing-dev libc-ares-dev libpcre2-dev libjemalloc-dev
-test_packages := $(build_packages) nginx-light curl wrk procps valgrind python3 iproute2
+package_packages := $(build_packages) dpkg-dev
+test_packages := $(package_packages) nginx-light curl wrk procps valgrind python3 iproute2
 
 # Installs the Debian packages of $(1) that are missing; says nothing when none is.
 define install
@@ -32,8 +35,8 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: setup setup-tests toolchain build run test soak fuzz lint format \
-	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc test-splicing
+.PHONY: setup setup-tests toolchain build run static install deb test soak fuzz lint format \
+	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc test-splicing test-package
 
 toolchain:
 	@command -v swift >/dev/null || { echo "Weir needs Swift 6.3 on the PATH: https://www.swift.org/install"; exit 1; }
@@ -50,9 +53,25 @@ build: setup
 run: build
 	.build/release/weir demo
 
+# The program with the Swift libraries inside, for machines that have no Swift.
+static: build
+	@packaging/link-static .build/package/weir
+	@echo "$$(stat -c %s .build/package/weir) bytes with the Swift libraries, $$(stat -c %s .build/release/weir) without"
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+export PREFIX DESTDIR
+
+install: static
+	packaging/install .build/package/weir
+
+deb: static
+	@$(call install,$(package_packages))
+	packaging/build-deb .build/package/weir .build/package
+
 # Everything that proves it. Each step is a target of its own and can be run alone; all run even when one fails.
 test: setup-tests
-	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-counts test-scenarios test-splicing \
+	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-counts test-scenarios test-splicing test-package \
 		test-asan test-tsan test-glibc test-fuzz
 
 units := EngineTests|HTTPTests|ProxyTests|TidyTests
@@ -120,3 +139,7 @@ soak: build setup-tests
 # Large bodies as an unprivileged user, with and without pipes; says so and passes where that can't be tried.
 test-splicing: build setup-tests
 	@$(call run_script,Tests/Splicing/run)
+
+# The Debian package, unpacked into a folder and started under a service manager that is a script.
+test-package: setup-tests deb
+	Tests/Packaging/run "$$(ls -t .build/package/*.deb | head -n 1)"

@@ -78,6 +78,21 @@ pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *envi
     return error ? -error : child;
 }
 
+pid_t cprocess_fork(void)
+{
+    pid_t child = fork();
+    return child < 0 ? -errno : child;
+}
+
+int cprocess_pipe(int *read_end, int *write_end)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+    *read_end = ends[0];
+    *write_end = ends[1];
+    return 0;
+}
+
 int cprocess_send(int socket, const void *bytes, size_t length, const int *descriptors, unsigned count)
 {
     union {
@@ -330,6 +345,12 @@ int cprocess_steer_by_cpu(int socket, const int *cpus, unsigned count)
     int result = setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &whole, sizeof whole) < 0 ? -errno : 0;
     free(program);
     return result;
+}
+
+void cprocess_steer_by_hash(int socket)
+{
+    int none = 0;
+    setsockopt(socket, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &none, sizeof none);
 }
 
 pid_t cprocess_thread_id(void) { return (pid_t)syscall(SYS_gettid); }

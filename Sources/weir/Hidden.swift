@@ -16,3 +16,17 @@ struct OriginProcess: ParsableCommand {
 
     func run() throws { try end(runOriginProcess()) }
 }
+
+struct Manual: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print a manual page for man: section 1 or 5.", shouldDisplay: false)
+
+    @Argument(help: "1 for the commands, 5 for the configuration.")
+    var section: Int
+
+    func run() throws {
+        let commands = Weir.configuration.subcommands.filter { $0.configuration.shouldDisplay }
+        let helps = commands.map { (name: $0._commandName, help: Weir.helpMessage(for: $0, columns: 10_000)) }
+        try end(manualPage(section: section, program: Weir.helpMessage(columns: 10_000), commands: helps))
+    }
+}

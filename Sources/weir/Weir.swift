@@ -13,7 +13,7 @@ struct Weir: ParsableCommand {
             """,
         subcommands: [
             Run.self, Check.self, Doctor.self, Demo.self, Stat.self, Version.self, SettingsPage.self, ServerProcess.self,
-            OriginProcess.self,
+            OriginProcess.self, Manual.self,
         ],
         defaultSubcommand: Run.self)
 

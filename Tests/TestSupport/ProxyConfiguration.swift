@@ -12,6 +12,8 @@ public struct ProxyConfiguration: Sendable {
     /// One `server` section.
     public struct Server: Sendable {
         var address: String
+        /// 0 = a free one.
+        var port = 0
         var settings: [Setting]
         var sections: [String] = []
         /// Format of the access log, which goes to the file `access.log`; nil = no access log.
@@ -19,10 +21,11 @@ public struct ProxyConfiguration: Sendable {
         var downstreams: [Downstream]
 
         public init(
-            address: String = "127.0.0.1", _ settings: [Setting] = [], accessLog: String? = nil, sections: [String] = [],
-            downstreams: [Downstream]
+            address: String = "127.0.0.1", port: Int = 0, _ settings: [Setting] = [], accessLog: String? = nil,
+            sections: [String] = [], downstreams: [Downstream]
         ) {
             self.address = address
+            self.port = port
             self.settings = settings
             self.accessLog = accessLog
             self.sections = sections
@@ -53,7 +56,7 @@ public struct ProxyConfiguration: Sendable {
         for (number, server) in servers.enumerated() {
             lines.append("server {")
             let isUnix = server.address.hasPrefix("unix:")
-            let place = [Setting.address(server.address)] + (isUnix ? [] : [Setting.port(0)])
+            let place = [Setting.address(server.address)] + (isUnix ? [] : [Setting.port(server.port)])
             lines += (place + server.settings).map { "  " + $0.line }
             lines += server.sections
             if let format = server.accessLog {

@@ -7,6 +7,8 @@ public final class ProxyUnderTest {
     /// Where each `server` of the configuration listens, in the order of the file.
     public let addresses: [PeerAddress]
     private var clients: [ScriptedClient] = []
+    /// Number of the configuration in use.
+    var generation = 1
 
     /// The binary: `WEIR_BINARY`, or what the package built, newest first.
     public static func binaryPath() throws -> String {

@@ -25,7 +25,7 @@ enum SourceTree {
 
     /// Everything but what tools make: sources, tests, pages, scripts.
     static let files: [TidyFile] = {
-        let folders = ["Sources", "Tests", "Tools", "docs", ".ci"]
+        let folders = ["Sources", "Tests", "Tools", "docs", "packaging", ".ci"]
         let single = [
             "Package.swift", "Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", ".gitignore",
             ".editorconfig", ".swift-format",

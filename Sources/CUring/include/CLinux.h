@@ -13,6 +13,9 @@ int clinux_affinity(int *cpus, int capacity);
 /* Names the calling thread (15 bytes at most). */
 void clinux_name_thread(const char *name);
 
+/* accept4(2) needs _GNU_SOURCE: a connection that an exec closes, or a negative errno. */
+int clinux_accept(int listener);
+
 /* splice(2) and pipe2(2) need _GNU_SOURCE.  Both return a negative errno on failure. */
 ssize_t clinux_splice(int from, int to, size_t length, int more);
 int clinux_pipe(int *read_end, int *write_end, int capacity_bytes);

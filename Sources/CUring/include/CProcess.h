@@ -17,6 +17,11 @@ enum { cprocess_descriptors_max = 250 };
 pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *environment, int control,
                      int dies_with_parent);
 
+/* fork(2), which Swift does not import: for a process that has one thread. */
+pid_t cprocess_fork(void);
+/* A pipe, both ends close-on-exec; 0 or a negative errno. */
+int cprocess_pipe(int *read_end, int *write_end);
+
 /* Sends one message with `count` descriptors; 0 or a negative errno. */
 int cprocess_send(int socket, const void *bytes, size_t length, const int *descriptors, unsigned count);
 /* Receives one message; descriptors arrive with close-on-exec set, `*count` carries their capacity in and their number
@@ -77,6 +82,8 @@ void cprocess_mark_crashes(struct cprocess_crash_mark *mark, int control, unsign
 /* Steers new connections of a port to the listener of the processor that received them: `cpus[i]` to the i-th of
  * `count` sockets in the order of their listen calls; others by their number.  0 or a negative errno. */
 int cprocess_steer_by_cpu(int socket, const int *cpus, unsigned count);
+/* Ends such steering: the kernel chooses by the addresses again. */
+void cprocess_steer_by_hash(int socket);
 
 /* The kernel's number of the calling thread. */
 pid_t cprocess_thread_id(void);

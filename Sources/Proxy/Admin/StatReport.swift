@@ -19,8 +19,18 @@ struct StatReport {
     var uptimeMilliseconds: Int
     var restarts: Int
     var allocator: String
+    var configuration = Configuration()
     var workers: [Worker]
     var backends: [Backend]
+
+    /// Which configuration is in use.
+    struct Configuration: Equatable {
+        /// 1 at the start; each reload that is taken adds one.
+        var generation = 1
+        /// The newest and older ones that exchanges still go by.
+        var inUse = [1]
+        var lastReload = ReloadRecord()
+    }
 
     /// Sums of all workers, in the order of `WorkerCounter`.
     var total: [UInt64] {
@@ -57,6 +67,7 @@ struct StatReport {
             ("uptimeMilliseconds", .number(uptimeMilliseconds)),
             ("restarts", .number(restarts)),
             ("allocator", .text(allocator)),
+            ("configuration", configuration.json),
             ("total", Self.object(total)),
             (
                 "workers",
@@ -74,7 +85,8 @@ struct StatReport {
     /// A table for people: sums first, then each worker beside it, zeros left out.
     var text: String {
         var lines = [
-            "process \(process), up \(seconds(uptimeMilliseconds)), restarted \(restarts) times, allocator \(allocator)", "",
+            "process \(process), up \(seconds(uptimeMilliseconds)), restarted \(restarts) times, allocator \(allocator)",
+            configuration.text, "",
         ]
         let sums = total
         for counter in WorkerCounter.allCases where sums[counter.rawValue] > 0 {
@@ -113,7 +125,10 @@ struct StatReport {
 
 extension StatReport {
     /// Reads the counters of running workers; relaxed, so that one number may be newer than its neighbour.
-    init(_ workers: [WorkerHandle], uptimeMilliseconds: Int, restarts: Int, process: Int32) {
+    init(
+        _ workers: [WorkerHandle], uptimeMilliseconds: Int, restarts: Int, process: Int32, configuration: Configuration
+    ) {
+        self.configuration = configuration
         self.process = Int(process)
         self.uptimeMilliseconds = uptimeMilliseconds
         self.restarts = restarts
@@ -128,5 +143,32 @@ extension StatReport {
                     counters: BackendCounter.allCases.map { snapshot.counters[$0] })
             }
         }
+    }
+}
+
+extension StatReport.Configuration {
+    var json: JSONText {
+        .object([
+            ("generation", .number(generation)),
+            ("inUse", .list(inUse.map(JSONText.number))),
+            ("reloadsTaken", .number(lastReload.takenCount)),
+            ("reloadsFailed", .number(lastReload.failedCount)),
+            (
+                "lastReload",
+                .object([
+                    ("outcome", .text(lastReload.outcome.rawValue)), ("unixMilliseconds", .number(lastReload.unixMilliseconds)),
+                    ("reason", .text(lastReload.reason)),
+                ])
+            ),
+        ])
+    }
+
+    /// `configuration 3, last reload refused: …`.
+    var text: String {
+        var text = "configuration \(generation)"
+        if inUse.count > 1 { text += " (in use: \(inUse.map(String.init).joined(separator: ", ")))" }
+        if lastReload.outcome != .none { text += ", last reload \(lastReload.outcome.rawValue)" }
+        if !lastReload.reason.isEmpty { text += ": \(lastReload.reason)" }
+        return text
     }
 }

@@ -13,7 +13,7 @@ struct Backend: BitwiseCopyable {
     let server: Int32
     /// Place among the `downstream` sections of its server.
     var settingsIndex: Int32
-    let names: UnsafePointer<BackendNames>
+    var names: UnsafePointer<BackendNames>
     var address: SocketAddress
     var limits: BackendLimits
     var state = State.up

@@ -4,6 +4,8 @@ import Glibc
 extension Worker where Ring: ~Copyable {
     mutating func selectBackend(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         let server = servers + Int(exchange.pointee.server)
+        // The groups are those of the server's newest plan: whoever was on the way here when that came is routed anew.
+        guard exchange.pointee.planUse == server.pointee.planUse else { return .next(stepOfNewTry(exchange)) }
         guard let group = server.pointee.group(exchange.pointee.rule.pointee.group), group.pointee.count > 0 else {
             answer(exchange, 503, .noBackend)
             return .done

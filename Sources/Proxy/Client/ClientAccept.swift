@@ -1,40 +1,16 @@
 import CUring
 import Glibc
 
-/// The listening sockets of one worker and how each is doing.
-struct WorkerListeners: ~Copyable {
-    struct Entry: BitwiseCopyable {
-        var fd: Int32
-        var server: Int32
-        /// No other worker has a socket of this address.
-        var isAlone: Bool
-        var isArmed = false
-        /// Not before that time: descriptors had run out.
-        var retryAt: UInt64 = 0
-    }
-    let entries: UnsafeMutableBufferPointer<Entry>
-    /// Timer that ends the back-off after descriptors ran out.
-    let timer: UnsafeMutablePointer<Timer>
-
-    init(_ listeners: [WorkerListener]) {
-        entries = .allocate(capacity: max(listeners.count, 1))
-        for (index, listener) in listeners.enumerated() {
-            entries.initializeElement(
-                at: index, to: Entry(fd: listener.fd, server: Int32(listener.server), isAlone: isUnixSocket(listener.fd)))
-        }
-        count = listeners.count
-        timer = .allocate(capacity: 1)
-        timer.initialize(to: Timer(.worker, slot: 0))
-    }
-    let count: Int
-}
-
 /// Accepting: one multishot accept a listener, with a pause when descriptors run out.
 extension Worker where Ring: ~Copyable {
-    private static var backOffNanoseconds: UInt64 { 100_000_000 }
+    static var backOffNanoseconds: UInt64 { 100_000_000 }
 
     mutating func startListening() {
-        for index in 0..<listeners.count where !listeners.entries[index].isArmed {
+        for index in 0..<listeners.count where listeners.entries[index].fd >= 0 && !listeners.entries[index].isArmed {
+            if listeners.entries[index].isRetired {
+                emptyAndClose(index)
+                continue
+            }
             listeners.entries[index].isArmed = true
             ring.startAccept(
                 listeners.entries[index].fd, token: OperationToken(.accept, slot: UInt32(index)))
@@ -43,27 +19,42 @@ extension Worker where Ring: ~Copyable {
 
     mutating func onAccept(_ completion: Completion) {
         let index = Int(completion.token.slot)
-        let server = listeners.entries[index].server
         if !completion.hasMore { listeners.entries[index].isArmed = false }
-        let fd = completion.result
-        if fd < 0 {
-            switch -fd {
-            case _ where isDraining || fd == -ECANCELED:
-                // The supervisor has closed its end too: from now on connections are refused.
-                if !completion.hasMore { ring.startClose(listeners.entries[index].fd) }
-            case ECONNABORTED, EINTR, EAGAIN: startListening()
-            default:
-                count(.acceptBackoffs)
-                logs.events.emit(.error, "accepting pauses", error: fd)
-                wheel.set(listeners.timer, clock.now &+ Self.backOffNanoseconds)
-            }
-            return
-        }
-        if !listeners.entries[index].isArmed && !isDraining { startListening() }
-        if listeners.entries[index].isAlone && peers.count > 1 {
-            handRound(fd, server: Int(server))
+        if completion.result >= 0 {
+            welcome(completion.result, from: index)
         } else {
-            admit(fd, server: Int(server))
+            onAcceptFailed(completion.result)
+        }
+        guard !listeners.entries[index].isArmed else { return }
+        if isDraining {
+            // The supervisor has closed its end too: from now on connections are refused.
+            ring.startClose(listeners.entries[index].fd)
+            listeners.free(index)
+        } else if listeners.entries[index].isRetired {
+            emptyAndClose(index)
+        } else if completion.result >= 0 || isPassing(completion.result) {
+            startListening()
+        }
+    }
+
+    /// Failures of one connection or one call, after which accepting goes on at once.
+    func isPassing(_ result: Int32) -> Bool { result == -ECONNABORTED || result == -EINTR || result == -EAGAIN }
+
+    private mutating func onAcceptFailed(_ result: Int32) {
+        if isDraining || result == -ECANCELED || isPassing(result) { return }
+        count(.acceptBackoffs)
+        logs.events.emit(.error, "accepting pauses", error: result)
+        wheel.set(listeners.timer, clock.now &+ Self.backOffNanoseconds)
+    }
+
+    /// Gives an accepted connection to the worker that is to serve it.
+    mutating func welcome(_ fd: Int32, from index: Int) {
+        let entry = listeners.entries[index]
+        // The others may have let go of a server that is about to go.
+        if entry.isAlone && peers.count > 1 && !entry.isLeaving {
+            handRound(fd, server: Int(entry.server))
+        } else {
+            admit(fd, server: Int(entry.server))
         }
     }
 
@@ -73,8 +64,19 @@ extension Worker where Ring: ~Copyable {
         if nextPeer == index {
             admit(fd, server: server)
         } else {
-            peers[nextPeer].post(.client(fd, server: server))
+            peers[nextPeer].post(.client(fd, server: servers[server].plan.identity))
         }
+    }
+
+    /// A connection that another worker accepted: places of servers differ between workers, identities do not.
+    mutating func admit(_ fd: Int32, ofServer identity: Int32) {
+        guard let place = (0..<serverCount).first(where: { servers[$0].state != .empty && servers[$0].plan.identity == identity })
+        else {
+            count(.clientsAccepted)
+            count(.clientsRefused)
+            return refuse(fd)
+        }
+        admit(fd, server: place)
     }
 
     /// Gives an accepted connection its slot, or refuses it with a sentence when the cap is reached.
@@ -106,20 +108,14 @@ extension Worker where Ring: ~Copyable {
 
     /// Ends accepting for good; connections that still wait in the queue stay with the other holders of the socket.
     mutating func stopListening() {
-        for index in 0..<listeners.count {
+        for index in 0..<listeners.count where listeners.entries[index].fd >= 0 {
             if listeners.entries[index].isArmed {
                 ring.startCancel(OperationToken(.accept, slot: UInt32(index)))
             } else {
                 ring.startClose(listeners.entries[index].fd)
+                listeners.free(index)
             }
         }
         wheel.clear(listeners.timer)
     }
-}
-
-/// Whether a descriptor is a unix socket.
-private func isUnixSocket(_ descriptor: Int32) -> Bool {
-    var domain: Int32 = 0
-    var length = socklen_t(MemoryLayout<Int32>.size)
-    return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX
 }

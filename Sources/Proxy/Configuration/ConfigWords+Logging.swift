@@ -13,6 +13,9 @@ struct LoggingDraft {
     var errorFileName: String?
     var facility = "local0"
     var format: String?
+    /// Logs that are inherited are not shown.
+    var showsRequest = true
+    var showsError = true
 }
 
 private let noFormat = "lines of this log have one shape"
@@ -27,7 +30,7 @@ private func logRows(_ origin: WordOrigin = .rproxy2, hasFormat: Bool, blank: Lo
         settings: [
             .flag("enabled", origin, \.enabled, "Whether this log is written at all."),
             .checked(
-                "output", origin, .text, "Where it goes: file:PATH, syslog:FACILITY, stdout or stderr.",
+                "output", origin, .text, "Where it goes: file:PATH, syslog:FACILITY, stdout or stderr; {WORKER} in a path gives each worker a file.",
                 assign: { log, value in assignOutput(value.text, to: &log) }, show: { quotedText(outputText($0.output)) }),
             .custom(
                 "level", origin, .choice(LogSettings.Level.allCases.map(\.rawValue)), "Least severe messages that are written.",
@@ -35,7 +38,16 @@ private func logRows(_ origin: WordOrigin = .rproxy2, hasFormat: Bool, blank: Lo
             ).with { $0.fallback = "emerg" },
             hasFormat ? format : format.with { $0.status = .ignored(noFormat) },
         ],
-        finish: { log, section in if hasFormat { checkFormat(log.format, section) } })
+        finish: { log, section in
+            if hasFormat {
+                checkFormat(log.format, section)
+            } else if log.isPerWorker {
+                section.error("output", "'output': the operator's log belongs to the whole process, there is no worker to name in its path")
+            }
+            if let word = section.given.keys.min(), !section.has("enabled"), !blank.enabled {
+                section.warning(word, "this log is not written: it says nothing about 'enabled'")
+            }
+        })
 }
 
 /// Has the format looked at, if it is written and will be used.
@@ -65,15 +77,52 @@ func loggingRows(alsoFlat: Bool) -> SectionRows<LoggingDraft> {
         sections: [
             .section(
                 "request", .rproxy2, logRows(hasFormat: true, blank: fresh.request), "The access log: one line for every answer.",
-                blank: { parent, _ in parent.request }, store: { parent, log, _ in parent.request = log }, all: { [(nil, $0.request)] }),
+                blank: { parent, _ in parent.request }, store: { parent, log, _ in parent.request = log }, all: { $0.showsRequest ? [(nil, $0.request)] : [] }),
             .section(
                 "error", .rproxy2, logRows(hasFormat: true, blank: fresh.error), "One line for every exchange that failed, with the reason.",
-                blank: { parent, _ in parent.error }, store: { parent, log, _ in parent.error = log }, all: { [(nil, $0.error)] }),
+                blank: { parent, _ in parent.error }, store: { parent, log, _ in parent.error = log }, all: { $0.showsError ? [(nil, $0.error)] : [] }),
             .section(
                 "general", .rproxy2, logRows(hasFormat: false, blank: fresh.general), "The operator's log of the whole process.",
                 blank: { parent, _ in parent.general }, store: { parent, log, _ in parent.general = log }, all: { _ in [] }),
         ],
         finish: finishLogging)
+}
+
+/// `logging` of a virtual host or a rule: a log that says whether it is enabled takes the place of the one of the next level up;
+/// the others are inherited.
+func loggingSection<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) -> NestedRows<Owner> {
+    .section(
+        "logging", .rproxy2, loggingRows(alsoFlat: false), "Logs of its own; what it leaves out is written to those of the next level up.",
+        blank: { _, _ in LoggingDraft() },
+        store: { owner, logging, section in
+            owner[keyPath: scope].accessLog = section.decides("request") ? logging.request : nil
+            owner[keyPath: scope].errorLog = section.decides("error") ? logging.error : nil
+            owner[keyPath: scope].operatorLog = logging.general.enabled ? logging.general : nil
+        },
+        all: { owner in
+            let settings = owner[keyPath: scope]
+            guard settings.accessLog != nil || settings.errorLog != nil else { return [] }
+            var logging = LoggingDraft()
+            logging.showsRequest = settings.accessLog != nil
+            logging.showsError = settings.errorLog != nil
+            logging.request = settings.accessLog ?? logging.request
+            logging.error = settings.errorLog ?? logging.error
+            return [(nil, logging)]
+        })
+}
+
+extension ConfigSection {
+    /// Whether the last section of that name in here says if it is enabled.
+    fileprivate func decides(_ log: String) -> Bool {
+        var decides = false
+        for case .section(let inner) in items where inner.name.text.lowercased() == log {
+            decides = inner.items.contains { item in
+                guard case .assignment(let assignment) = item else { return false }
+                return assignment.name.text.lowercased() == "enabled"
+            }
+        }
+        return decides
+    }
 }
 
 private func flatRows(_ fresh: LoggingDraft) -> [Setting<LoggingDraft>] {
@@ -134,7 +183,7 @@ private func finishLogging(_ draft: inout LoggingDraft, _ section: ReadSection) 
     case "syslog": draft.request.output = .syslog(facility: draft.facility)
     case "fd": draft.request.output = .stdout
     default:
-        if let fileName = draft.fileName {
+        if let fileName = draft.fileName, !fileName.isEmpty {
             draft.request.output = fileOutput(fileName)
         } else {
             section.error("enabled", "'logging' to a file needs 'filename'")
@@ -178,8 +227,25 @@ private func fileOutput(_ path: String) -> LogSettings.Output {
     switch path {
     case "/dev/stdout": .stdout
     case "/dev/stderr": .stderr
-    default: .file(path)
+    default: .file(withWorkerToken(path))
     }
+}
+
+/// The path with `{WORKER}` in capitals, as the tokens of formats may be written in any case.
+private func withWorkerToken(_ path: String) -> String {
+    let token = Array(LogSettings.workerToken.utf8)
+    var bytes = Array(path.utf8)
+    var start = 0
+    while start + token.count <= bytes.count {
+        let found = bytes[start..<start + token.count]
+        if String(decoding: found, as: UTF8.self).uppercased() == LogSettings.workerToken {
+            bytes.replaceSubrange(start..<start + token.count, with: token)
+            start += token.count
+        } else {
+            start += 1
+        }
+    }
+    return String(decoding: bytes, as: UTF8.self)
 }
 
 private func outputText(_ output: LogSettings.Output) -> String {

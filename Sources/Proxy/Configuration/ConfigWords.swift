@@ -19,14 +19,6 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 "workers", .weir, .count(1...1024), "Worker threads, each with a ring of its own.",
                 assign: { $0.settings.workers = $1.number }, show: { $0.settings.workers.map { "\($0)" } }
             ).with { $0.defaultText = "the CPUs the process may use" },
-            .custom(
-                "max-nofile", .rproxy, .count(64...1_073_741_816), "Limit of open descriptors, soft and hard.",
-                assign: { $0.settings.openFilesMax = $1.number }, show: { $0.settings.openFilesMax.map { "\($0)" } }
-            ).with { $0.defaultText = "the hard limit" },
-            .size(
-                "memtrim-sz", .rproxy1, \.settings.memoryTrimBytes, 0...(1 << 40),
-                "Free memory above which the allocator gives pages back at once; 0 leaves it to the allocator."
-            ).with { $0.inBothDialects = true },
             .duration(
                 "drain-timeout", .weir, \.settings.drainDeadlineMilliseconds, 0...86_400_000,
                 "How long exchanges may finish after a stop was asked for; 0 stops at once."),
@@ -51,13 +43,7 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
             .count(
                 "debug-trap-at-request", .weir, \.settings.debugTrapAtRequest, 0...Int(Int32.max),
                 "Debugging: a worker traps at its n-th request, to see the restart; 0 never."),
-            .coming(
-                "daemonize", .rproxy, .flag, "running as a daemon", default: "false", "Goes to the background.",
-                unless: { $0 == .flag(false) }),
-            .coming("rootdir", .rproxy, .path, "changing the root directory", default: "/", "Working directory of the server process."),
-            .coming("user", .rproxy, .text, "dropping rights", default: "not set", "User to become before the first byte is served."),
-            .coming("group", .rproxy, .text, "dropping rights", default: "not set", "Group to become before the first byte is served."),
-        ],
+        ] + processRows(),
         sections: [
             .section(
                 "logging", .weir, operatorLoggingRows(), "The operator's log.",
@@ -143,16 +129,30 @@ private func finishConfiguration(_ draft: inout ConfigurationDraft, _ section: R
             }
             listeners.append((address, server.settings.location))
         }
-        if let log = server.operatorLog {
+    }
+    finishOperatorLog(&draft, section)
+    draft.settings.servers = draft.servers.map(\.settings)
+    finishDaemon(&draft.settings, section)
+}
+
+/// RProxy 2's `general` of servers and virtual hosts: there is one operator's log, and the top level has the last word about it.
+private func finishOperatorLog(_ draft: inout ConfigurationDraft, _ section: ReadSection) {
+    var chosen: (log: LogSettings, location: SourceLocation)?
+    for server in draft.servers {
+        let sites = server.settings.virtualHosts.compactMap { site in site.scope.operatorLog.map { ($0, site.location) } }
+        let own = server.operatorLog.map { [($0, server.settings.location)] } ?? []
+        for (log, location) in own + sites {
             if section.has("logging") {
+                section.reader.diagnostics.warning(location, "'general' is not used here: the operator's log is set at the top level")
+            } else if let chosen, chosen.log != log {
                 section.reader.diagnostics.warning(
-                    server.settings.location, "'general' of this server is not used: the operator's log is set at the top level")
-            } else {
+                    location, "'general' is not used here: there is one operator's log, and line \(chosen.location.line) has set it already")
+            } else if chosen == nil {
+                chosen = (log, location)
                 draft.settings.operatorLog = log
             }
         }
     }
-    draft.settings.servers = draft.servers.map(\.settings)
 }
 
 extension ListenAddress: CustomStringConvertible {

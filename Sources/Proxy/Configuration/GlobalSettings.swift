@@ -3,9 +3,12 @@ struct GlobalSettings: Sendable {
     /// Number of worker threads; nil = the CPUs of the inherited affinity mask, within the cgroup quota.
     var workers: Int?
     var daemonize = false
-    var rootDirectory = "/"
+    /// Working directory; nil = `/` of a daemon, else where the command was given.
+    var rootDirectory: String?
     var user: String?
     var group: String?
+    /// File that holds the supervisor's number while it serves; nil = none.
+    var pidFilePath: String?
     /// Soft and hard limit of open descriptors to ask for; nil = raise soft to hard.
     var openFilesMax: Int?
     /// Trim threshold of the allocator in bytes; 0 = off.
@@ -25,4 +28,9 @@ struct GlobalSettings: Sendable {
     /// Debug setting: the n-th request on a worker traps it; 0 = never.
     var debugTrapAtRequest = 0
     var servers: [ServerSettings] = []
+}
+
+extension GlobalSettings {
+    /// Where relative paths begin; nil = where the command was given.
+    var workingDirectory: String? { rootDirectory ?? (daemonize ? "/" : nil) }
 }

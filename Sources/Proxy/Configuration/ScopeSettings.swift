@@ -8,4 +8,6 @@ struct ScopeSettings: Sendable {
     var accessLog: LogSettings?
     var errorLog: LogSettings?
     var answers = AnswerSettings()
+    /// RProxy 2's `general`, wherever it stands: the operator's log of the whole process.
+    var operatorLog: LogSettings?
 }

@@ -1,7 +1,8 @@
 /// The logs of a configuration, one descriptor each: the operator's log first, then every request log that is on, once.
 ///
 /// Whoever asks for the same log as another gets the same place, and lines of both go through one buffer. The
-/// supervisor opens them in this order; the server process finds them by their place.
+/// supervisor opens them in this order; the server process finds them by their place. A log with `{WORKER}` in its
+/// path has a descriptor for each worker.
 struct LogPlan {
     struct Entry: Equatable {
         var settings: LogSettings
@@ -54,6 +55,39 @@ struct LogPlan {
         if known > 0 { return known }
         entries.append(Entry(settings: settings, companion: companion))
         return entries.count - 1
+    }
+
+    /// Descriptors that so many workers need for all logs.
+    func descriptorCount(workers: Int) -> Int {
+        logs.reduce(0) { $0 + ($1.isPerWorker ? workers : 1) }
+    }
+
+    /// The descriptors that one worker writes to, one for each log, among all those that were opened for `workers`.
+    func descriptors(ofWorker worker: Int, of workers: Int, among all: [Int32]) -> [Int32] {
+        var next = 0
+        return logs.map { log in
+            let place = log.isPerWorker ? next + worker : next
+            next += log.isPerWorker ? workers : 1
+            return place < all.count ? all[place] : -1
+        }
+    }
+}
+
+extension LogSettings {
+    /// What stands in a path for the index of a worker.
+    static let workerToken = "{WORKER}"
+
+    /// Whether every worker writes a file of its own.
+    var isPerWorker: Bool {
+        guard enabled, case .file(let path) = output else { return false }
+        return path.firstRange(of: Self.workerToken) != nil
+    }
+
+    /// The log as one worker writes it.
+    func ofWorker(_ index: Int) -> LogSettings {
+        var log = self
+        if case .file(let path) = output { log.output = .file(path.replacing(Self.workerToken, with: "\(index)")) }
+        return log
     }
 }
 

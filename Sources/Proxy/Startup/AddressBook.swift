@@ -10,7 +10,8 @@ struct AddressBook {
     /// Each `downstream` that has a name: its place among the entries, and the port to put into the answers.
     private var users: [String: [(place: Int, port: UInt16)]] = [:]
 
-    init(_ settings: GlobalSettings) {
+    init(_ settings: GlobalSettings, after previous: AddressBook? = nil) {
+        generation = previous?.generation ?? 0
         for (server, serverSettings) in settings.servers.enumerated() {
             for (index, backend) in serverSettings.backends.enumerated() {
                 // A `downstream` that is switched off keeps its place and has no address.

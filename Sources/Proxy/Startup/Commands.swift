@@ -61,3 +61,17 @@ public func settingsPage(word: String?) -> Int32 {
     write(settingsHelp(word: word), to: STDOUT_FILENO)
     return 0
 }
+
+/// A manual page for man(1): 1 = the commands, from their declarations, 5 = the words of a configuration.
+///
+/// - Parameter commands: name and help text of each command, as the parser of the command line prints it.
+public func manualPage(section: Int, program: String, commands: [(name: String, help: String)]) -> Int32 {
+    switch section {
+    case 1: write(commandManual(program: program, commands: commands), to: STDOUT_FILENO)
+    case 5: write(settingsManual(version: Versions.weir), to: STDOUT_FILENO)
+    default:
+        say("there are manual pages of section 1 (the commands) and 5 (the configuration)")
+        return 2
+    }
+    return 0
+}

@@ -39,6 +39,13 @@ enum ConfigurationSource: Sendable, Equatable {
         }
     }
 
+    /// The same source with whole paths, to be found again from another working directory.
+    func anchored(at directory: String) -> ConfigurationSource {
+        guard case .file(let path, let texts) = self else { return self }
+        func whole(_ path: String) -> String { path.hasPrefix("/") ? path : directory + "/" + path }
+        return .file(path: whole(path), texts: texts.map { SourceText(path: whole($0.path), bytes: $0.bytes) })
+    }
+
     private final class Recorder {
         var texts: [SourceText] = []
     }

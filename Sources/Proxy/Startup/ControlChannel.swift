@@ -12,11 +12,20 @@ enum ControlMessage: Equatable {
     case logs
     case drain(deadlineMilliseconds: Int)
     case stopNow
+    /// The memory file with a `ReloadAssignment` travels with this one; batches of descriptors follow.
+    case reload
+    /// The supervisor has closed the listeners that the newest configuration does not have.
+    case listenersReleased
+    case lastReload(ReloadRecord)
     // From the server process.
     /// All workers run.
     case ready
     /// The process cannot serve and ends; the sentence says why.
     case failed(String)
+    /// All workers go by the new configuration.
+    case reloaded
+    /// Nobody goes by the new configuration, for this reason.
+    case reloadRefused(String)
     /// A line for the operator.
     case notice(LogSettings.Level, String)
     /// A deadly signal came; sent by the handler in C, while the backtrace is still to be written.
@@ -24,6 +33,7 @@ enum ControlMessage: Equatable {
 
     private enum Kind: UInt8 {
         case assignment, descriptors, logs, drain, stopNow, ready, failed, notice, crashed
+        case reload, listenersReleased, lastReload, reloaded, reloadRefused
     }
 
     static let crashedByte = Kind.crashed.rawValue
@@ -36,6 +46,11 @@ enum ControlMessage: Equatable {
         case .drain(let deadline): [Kind.drain.rawValue] + Array("\(deadline)".utf8)
         case .stopNow: [Kind.stopNow.rawValue]
         case .crashed: [Self.crashedByte]
+        case .reload: [Kind.reload.rawValue]
+        case .listenersReleased: [Kind.listenersReleased.rawValue]
+        case .lastReload(let record): [Kind.lastReload.rawValue] + record.encoded
+        case .reloaded: [Kind.reloaded.rawValue]
+        case .reloadRefused(let sentence): [Kind.reloadRefused.rawValue] + Array(sentence.utf8).prefix(ControlChannel.textBytesMax)
         case .ready: [Kind.ready.rawValue]
         case .failed(let sentence): [Kind.failed.rawValue] + Array(sentence.utf8).prefix(ControlChannel.textBytesMax)
         case .notice(let level, let line):
@@ -56,6 +71,13 @@ enum ControlMessage: Equatable {
             self = .drain(deadlineMilliseconds: deadline)
         case .stopNow: self = .stopNow
         case .crashed: self = .crashed
+        case .reload: self = .reload
+        case .listenersReleased: self = .listenersReleased
+        case .lastReload:
+            guard let record = ReloadRecord(encoded: bytes.dropFirst()) else { return nil }
+            self = .lastReload(record)
+        case .reloaded: self = .reloaded
+        case .reloadRefused: self = .reloadRefused(text)
         case .ready: self = .ready
         case .failed: self = .failed(text)
         case .notice:

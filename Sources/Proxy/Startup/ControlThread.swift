@@ -3,20 +3,28 @@ import Glibc
 
 /// The main thread of the server process: starts the workers, then waits for the supervisor, the admin socket and time.
 final class ControlThread {
-    private let channel: ControlChannel
-    private let settings: GlobalSettings
-    private let handover: Handover
-    private var workers: [WorkerHandle] = []
+    let channel: ControlChannel
+    let handover: Handover
+    /// The plans that some worker uses, oldest first; the last one is what new requests go by.
+    var plans: [ServingPlan]
+    var reload: ServerReload?
+    /// By worker: the generation that it said last it goes by.
+    var adopted: [Int: UInt64] = [:]
+    /// By generation: how many workers use it no more.
+    var unused: [UInt64: Int] = [:]
+    private var lastReload: ReloadRecord
+    private(set) var workers: [WorkerHandle] = []
     private var eventsLost: [Int: UInt64] = [:]
-    private let names: NameWatch
+    var names: NameWatch
     private var admin: AdminServer?
     private var idleTrim = IdleTrim()
     private var nextLookAt = 0
     private var hasSupervisor = true
     private var pendingLogs: [Int32] = []
+    var logCount: Int
     private let startedAt = monotonicMilliseconds()
     /// When the process ends whether or not the workers have ended; nil while it serves.
-    private var endsAt: Int?
+    private(set) var endsAt: Int?
     private static let pollWhileEndingMilliseconds: Int32 = 10
     private static let graceMilliseconds = 1_000
     private static let lookEveryMilliseconds = 1_000
@@ -31,11 +39,19 @@ final class ControlThread {
         guard let settings = handover.assignment.source.load().settings else {
             throw LaunchFailure("the configuration reads differently in the server process")
         }
-        self.settings = settings
+        do throws(PlanFailure) {
+            plans = [try ServingPlan(settings)]
+        } catch {
+            throw LaunchFailure(error.sentence)
+        }
+        logCount = handover.logs.count
+        lastReload = handover.assignment.lastReload
         names = try NameWatch(settings)
         try becomeServant()
         if let refusal = RingRefusal(.gather()) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
-        Allocator.live.setTrimThreshold(settings.memoryTrimBytes)
+        if !Allocator.live.setTrimThreshold(settings.memoryTrimBytes) {
+            channel.send(.notice(.warn, "memtrim-sz: \(Allocator.live.name) did not take it"))
+        }
         names.resolveAll(stops: { channel.hasNews })
         try startWorkers(addresses: names.table())
         if let listener = handover.admin {
@@ -45,6 +61,7 @@ final class ControlThread {
 
     /// Serves until told to stop; the exit code.
     func run() -> Int32 {
+        if plan.settings.daemonize { leaveStandardStreams() }
         channel.send(.ready)
         while true {
             if let code = turn() { return code }
@@ -56,14 +73,21 @@ final class ControlThread {
         var waiting = [pollfd(fd: hasSupervisor ? channel.descriptor : -1, events: Int16(POLLIN), revents: 0)]
         let guests = admin?.interests ?? []
         waiting += guests
-        waiting += names.interests
+        let nameSockets = names.interests
+        waiting += nameSockets
+        waiting += workers.map { pollfd(fd: $0.reportDescriptor, events: Int16(POLLIN), revents: 0) }
+        waiting += reload?.interests ?? []
         _ = poll(&waiting, nfds_t(waiting.count), pollTimeout())
         if waiting[0].revents != 0 { onSupervisor() }
         let now = monotonicMilliseconds()
         admin?.handle(waiting[1..<1 + guests.count], now: now)
-        if let table = names.handle(waiting[(1 + guests.count)...]) {
+        let behindGuests = waiting[(1 + guests.count)...]
+        if let table = names.handle(behindGuests.prefix(nameSockets.count)) {
             for worker in workers { worker.publish(table) }
         }
+        let behindNames = behindGuests.dropFirst(nameSockets.count)
+        for (worker, entry) in zip(workers, behindNames) where entry.revents != 0 { hear(worker) }
+        advanceReload(behindNames.dropFirst(workers.count), now)
         for notice in names.takeNotices() { channel.send(.notice(notice.isRecovery ? .notice : .warn, "\(notice)")) }
         guard let endsAt else { return look(now) }
         if workers.allSatisfy(\.hasEnded) {
@@ -105,7 +129,8 @@ final class ControlThread {
         if endsAt != nil { return Self.pollWhileEndingMilliseconds }
         let now = monotonicMilliseconds()
         let deadline = min(admin?.nextDeadline ?? Int.max, nextLookAt)
-        return Int32(clamping: max(0, min(deadline - now, names.timeoutMilliseconds ?? Int.max)))
+        let patience = min(names.timeoutMilliseconds ?? Int.max, reload?.timeoutMilliseconds(now) ?? Int.max)
+        return Int32(clamping: max(0, min(deadline - now, patience)))
     }
 
     private func answer(_ command: AdminCommand) -> String {
@@ -120,7 +145,9 @@ final class ControlThread {
     private var report: StatReport {
         StatReport(
             workers, uptimeMilliseconds: monotonicMilliseconds() - startedAt, restarts: handover.assignment.restarts,
-            process: getpid())
+            process: getpid(),
+            configuration: StatReport.Configuration(
+                generation: number(of: plan), inUse: plans.map(number), lastReload: lastReload))
     }
 
     private func onSupervisor() {
@@ -128,31 +155,42 @@ final class ControlThread {
         case .message(.drain(let deadline), _): drain(deadline)
         case .message(.stopNow, _): stopNow()
         case .message(.logs, let batch): onLogs(batch)
+        case .message(.reload, let files): beginReload(files)
+        case .message(.descriptors, let batch) where reload != nil: reload?.take(batch)
+        case .message(.listenersReleased, _): for worker in workers { worker.retireListeners() }
+        case .message(.lastReload(let record), _): lastReload = record
         case .message(_, let descriptors): for descriptor in descriptors { close(descriptor) }
         case .unreadable: break
         case .closed:
             // The supervisor is gone: nobody else would end this process.
             hasSupervisor = false
-            if endsAt == nil { drain(settings.drainDeadlineMilliseconds) }
+            if endsAt == nil { drain(plan.settings.drainDeadlineMilliseconds) }
         }
     }
 
     private func drain(_ deadline: Int) {
+        abandonReload()
         for worker in workers { worker.drain(deadlineMilliseconds: deadline) }
         endsAt = monotonicMilliseconds() + deadline + Self.graceMilliseconds
     }
 
     private func stopNow() {
+        abandonReload()
         for worker in workers { worker.stopNow() }
         endsAt = monotonicMilliseconds() + Self.graceMilliseconds
     }
 
     private func onLogs(_ batch: [Int32]) {
         pendingLogs += batch
-        guard pendingLogs.count >= handover.logs.count else { return }
-        for worker in workers { worker.replaceLogDescriptors(pendingLogs.map(cprocess_duplicate)) }
+        guard pendingLogs.count >= logCount else { return }
+        for worker in workers { worker.replaceLogDescriptors(logs(of: worker.index, among: pendingLogs)) }
         for descriptor in pendingLogs { close(descriptor) }
         pendingLogs = []
+    }
+
+    /// Copies of the descriptors that one worker writes its logs to.
+    func logs(of worker: Int, among all: [Int32]) -> [Int32] {
+        LogPlan(plan.settings).descriptors(ofWorker: worker, of: handover.assignment.workers, among: all).map(cprocess_duplicate)
     }
 
     private func startWorkers(addresses: AddressTable) throws(LaunchFailure) {
@@ -160,20 +198,14 @@ final class ControlThread {
         var source = SystemRandomNumberGenerator()
         let seed: UInt64 = source.next()
         let stickySecret = StickySecret.random()
-        let plan: ServingPlan
-        do {
-            plan = try ServingPlan(settings)
-        } catch {
-            throw LaunchFailure(error.sentence)
-        }
         for index in 0..<assignment.workers {
             var listeners: [WorkerListener] = []
             for (listener, descriptor) in zip(assignment.listeners, handover.listeners) where listener.worker == index {
-                listeners.append(WorkerListener(fd: descriptor, server: listener.server))
+                listeners.append(WorkerListener(fd: descriptor, server: listener.server, id: listener.id))
             }
             let start = WorkerStart(
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
-                plan: plan, logDescriptors: handover.logs.map(cprocess_duplicate), addresses: addresses,
+                plan: plan, logDescriptors: logs(of: index, among: handover.logs), addresses: addresses,
                 workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax)
             do {
                 workers.append(try startWorker(start))
@@ -191,7 +223,7 @@ final class ControlThread {
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         let assignment = handover.assignment
         let plan = ResourcePlan(
-            settings: settings, crew: Crew(workers: assignment.workers, cpus: assignment.cpus),
+            settings: plan.settings, crew: Crew(workers: assignment.workers, cpus: assignment.cpus),
             openFiles: ResourceLimit(soft: UInt64(limit.rlim_cur), hard: UInt64(limit.rlim_max)))
         return max(64, min(plan.clientConnectionsMax / assignment.workers, 1 << 20))
     }

@@ -24,12 +24,26 @@ public struct RunRequest: Sendable {
 /// Runs supervisor and server until asked to stop; the exit code of the program.
 public func run(_ request: RunRequest) -> Int32 {
     do throws(LaunchFailure) {
-        // Before anything else, so that no signal is lost and no thread has them open.
+        let environment = currentEnvironment()
+        let inherited = try InheritedSocket.takeAll(environment: environment)
+        let (source, settings) = try readSettings(request.source)
+        var daemon: Daemon?
+        if settings.daemonize {
+            switch try Daemon.detach(keeping: inherited.map(\.descriptor) + (request.readyDescriptor.map { [$0] } ?? [])) {
+            case .command(let exitCode): return exitCode
+            case .daemon(let made): daemon = made
+            }
+        }
+        // Before anything is opened, so that no signal is lost and no thread has them open.
         let watched = [SIGTERM, SIGINT, SIGCHLD, SIGUSR1, SIGHUP]
         let signals = cprocess_signal_descriptor(watched, UInt32(watched.count))
         guard signals >= 0 else { throw LaunchFailure("cannot watch signals: \(errorText(signals))") }
         cprocess_ignore_signal(SIGPIPE)
-        let prepared = try prepare(request)
+        let outside = Outside(
+            readyDescriptor: request.readyDescriptor, manager: ServiceManager(environment: environment), daemon: daemon,
+            pidFile: nil, invitation: request.invitation)
+        let prepared = try prepare(request, source, settings, inherited, outside)
+        defer { prepared.outside.pidFile?.remove() }
         return try Supervisor(prepared, signals: signals).run()
     } catch {
         say("\(error)")
@@ -37,9 +51,13 @@ public func run(_ request: RunRequest) -> Int32 {
     }
 }
 
-/// The order of starting: settings, the kernel, limits, workers, then what needs rights: listeners, logs, the admin socket.
-private func prepare(_ request: RunRequest) throws(LaunchFailure) -> PreparedRun {
-    let (source, settings) = try readSettings(request.source)
+/// The order of starting: the place, the kernel, limits, workers, then what needs rights: the pid file, listeners, logs, the
+/// admin socket.
+private func prepare(
+    _ request: RunRequest, _ source: ConfigurationSource, _ settings: GlobalSettings, _ inherited: [InheritedSocket],
+    _ outside: Outside
+) throws(LaunchFailure) -> PreparedRun {
+    let source = try moveToWorkingDirectory(settings, source)
     let rights = try ServerRights.find(settings)
     let facts = SystemFacts.gather()
     if let refusal = RingRefusal(facts) { throw LaunchFailure("cannot serve: \(refusal.sentence)") }
@@ -48,24 +66,44 @@ private func prepare(_ request: RunRequest) throws(LaunchFailure) -> PreparedRun
     raiseLockedMemory()
     let crew = Crew(wanted: settings.workers, machine: facts.machine)
     let plan = ResourcePlan(settings: settings, crew: crew, openFiles: files.applied)
-    let listeners = try ListenerSet.open(settings, crew: crew)
+    var outside = outside
+    if let path = settings.pidFilePath { outside.pidFile = try PidFile.claim(path) }
+    let listeners: ListenerSet
     let logs: [Int32]
     var admin: AdminSocket?
     do throws(LaunchFailure) {
-        logs = try LogPlan(settings).open()
-        admin = try AdminSocket.open(settings)
+        listeners = try ListenerSet.open(settings, crew: crew, inherited: inherited)
+        do throws(LaunchFailure) {
+            logs = try LogPlan(settings).open(workers: crew.workers)
+            admin = try AdminSocket.open(settings)
+        } catch {
+            listeners.removeUnixFiles()
+            throw error
+        }
     } catch {
-        listeners.removeUnixFiles()
+        outside.pidFile?.remove()
         throw error
     }
     announce(plan, facts, listeners, admin)
     let assignment = ServerAssignment(
         source: source, workers: crew.workers, cpus: crew.cpus,
-        listeners: listeners.listeners.map { ServerAssignment.Listener(worker: $0.worker, server: $0.server) },
+        listeners: listeners.listeners.map(ServerAssignment.Listener.init),
         logCount: logs.count, hasAdminListener: admin != nil, rights: rights, restarts: 0)
     return PreparedRun(
-        settings: settings, assignment: assignment, listeners: listeners, logs: logs, admin: admin,
-        readyDescriptor: request.readyDescriptor, companion: request.companion, invitation: request.invitation)
+        settings: settings, initial: settings, assignment: assignment, listeners: listeners, logs: logs, admin: admin, outside: outside,
+        companion: request.companion)
+}
+
+/// Goes where the settings want the process to stand; the source as it is found from there.
+private func moveToWorkingDirectory(
+    _ settings: GlobalSettings, _ source: ConfigurationSource
+) throws(LaunchFailure) -> ConfigurationSource {
+    guard let directory = settings.workingDirectory else { return source }
+    var name = [CChar](repeating: 0, count: Int(PATH_MAX))
+    guard getcwd(&name, name.count) != nil else { throw LaunchFailure("cannot tell the working directory: \(errorText(errno))") }
+    let here = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    guard chdir(directory) == 0 else { throw LaunchFailure("cannot go to the rootdir \(directory): \(errorText(errno))") }
+    return source.anchored(at: here)
 }
 
 /// The start-up summary: what was found, what was applied, what it adds up to.

@@ -10,22 +10,33 @@ final class NameWatch {
     /// nil where no backend has a name.
     private let resolver: NameResolver?
 
-    init(_ settings: GlobalSettings) throws(LaunchFailure) {
-        book = AddressBook(settings)
+    /// - Parameter previous: what a reload replaces; the names that stay keep their addresses, and their next questions.
+    init(_ settings: GlobalSettings, after previous: NameWatch? = nil) throws(LaunchFailure) {
+        book = AddressBook(settings, after: previous?.book)
         let names = book.names
         do throws(NameResolverFailure) {
-            resolver = names.isEmpty ? nil : try NameResolver(names: names, settings: NameResolver.Settings(servers: settings.resolvers))
+            resolver =
+                names.isEmpty
+                ? nil
+                : try NameResolver(
+                    names: names, settings: NameResolver.Settings(servers: settings.resolvers), after: previous?.resolver)
         } catch {
             throw LaunchFailure("\(error)")
         }
+        for name in names { _ = book.learn(name, resolver?.addresses(of: name) ?? []) }
     }
+
+    /// Asks for every name that nobody knows yet.
+    func start() { resolver?.start(now: monotonicNanoseconds()) }
+
+    /// Whether each name has an answer, or none to hope for.
+    var isSettled: Bool { resolver?.isSettled ?? true }
 
     /// Asks for all names and waits until each has an answer or none to hope for, or `stops` says that it is of no use.
     func resolveAll(stops: () -> Bool) {
-        guard let resolver else { return }
-        resolver.start(now: monotonicNanoseconds())
+        start()
         let deadline = monotonicMilliseconds() + Self.startMilliseconds
-        while !resolver.isSettled, !stops() {
+        while !isSettled, !stops() {
             let left = deadline - monotonicMilliseconds()
             if left <= 0 { break }
             var entries = interests

@@ -1,27 +1,51 @@
 import CUring
 import Glibc
 
-/// Everything a run needs before its first server process: opened with the rights of the supervisor.
+/// Everything a server process is started with: opened with the rights of the supervisor, changed by reloads.
 struct PreparedRun {
-    let settings: GlobalSettings
-    let assignment: ServerAssignment
-    let listeners: ListenerSet
-    let logs: [Int32]
+    var settings: GlobalSettings
+    /// What the run began with; some of it cannot change before the next start.
+    let initial: GlobalSettings
+    var assignment: ServerAssignment
+    var listeners: ListenerSet
+    var logs: [Int32]
     let admin: AdminSocket?
-    /// Where else the ready lines go.
-    let readyDescriptor: Int32?
+    /// Who waits for this run.
+    let outside: Outside
     let companion: Int32?
-    let invitation: (@Sendable ([SocketAddress]) -> String)?
 
-    /// Tells people and scripts that requests are answered from now on.
-    func announceReady() {
-        let lines = listeners.addresses.map { "weir: listening on \($0)\n" }.joined()
-        write(lines, to: STDOUT_FILENO)
+    /// Tells people, scripts and the service manager that requests are answered from now on.
+    func announceReady() { outside.announceReady(listeners.addresses) }
+}
+
+/// Whoever outside this process waits for it to be ready, or looks for it later.
+struct Outside {
+    /// Where else the ready lines go.
+    var readyDescriptor: Int32?
+    var manager: ServiceManager?
+    /// Set in the background: the command waits for its word.
+    var daemon: Daemon?
+    var pidFile: PidFile?
+    /// What to tell people once requests are answered.
+    var invitation: (@Sendable ([SocketAddress]) -> String)?
+
+    func announceReady(_ addresses: [SocketAddress]) {
+        if let pidFile, !pidFile.write() { say("warning: the number of this process is not in \(pidFile.path): \(errorText(errno))") }
+        announce(addresses)
         if let readyDescriptor {
-            write(lines, to: readyDescriptor)
+            write(Self.readyLines(addresses), to: readyDescriptor)
             close(readyDescriptor)
         }
-        if let invitation { write(invitation(listeners.addresses), to: STDERR_FILENO) }
+        if let invitation { write(invitation(addresses), to: STDERR_FILENO) }
+        manager?.tell(.ready(addresses))
+        daemon?.succeed()
+    }
+
+    /// Tells where requests are answered, on standard output.
+    func announce(_ addresses: [SocketAddress]) { write(Self.readyLines(addresses), to: STDOUT_FILENO) }
+
+    private static func readyLines(_ addresses: [SocketAddress]) -> String {
+        addresses.map { "weir: listening on \($0)\n" }.joined()
     }
 }
 

@@ -3,14 +3,8 @@ import Glibc
 /// What a configuration takes from the machine, per worker and in all: printed by `weir check --plan`, summed up at the
 /// start, and measured against the limit of open files.
 struct ResourcePlan {
-    /// Sizes that the engine gives each worker (docs/ARCHITECTURE.md).
-    static let submissionEntries = 1_024
-    static let completionEntries = 16_384
-    static let clientBuffers = (count: 1_024, bytes: 4_096)
-    static let backendBuffers = (countMin: 256, countMax: 2_048, bytes: 16_384)
-    static let pipeBytes = 1_024 * 1_024
-    /// Descriptors that a worker has besides listeners, logs and connections: its ring, and one to be woken by.
-    static let ownDescriptorsPerWorker = 2
+    /// Descriptors that a worker has besides listeners, logs and connections: its ring, one to be woken by, and a pipe.
+    static let ownDescriptorsPerWorker = 4
     /// Standard streams, the way to the supervisor, names, the admin socket and its guests.
     static let sharedDescriptors = 32
 
@@ -19,6 +13,25 @@ struct ResourcePlan {
     let openFiles: ResourceLimit
 
     private var logCount: Int { LogPlan(settings).logs.count }
+    private var writtenLogs: [LogSettings] { LogPlan(settings).logs.filter(\.enabled) }
+
+    /// Backend connections that all workers together open at once and keep.
+    var backendConnectionsKept: Int {
+        crew.workers * settings.servers.reduce(0) { $0 + $1.backends.filter(\.enabled).reduce(0) { $0 + $1.connections } }
+    }
+
+    /// Memory of all rings' receive buffers, from the start on and when every backend sends at once, in bytes.
+    var receiveBufferBytes: (atStart: Int, max: Int) {
+        let client = KernelRing.clientBuffers * KernelRing.clientBufferBytes
+        let slice = KernelRing.backendBuffersSlice * KernelRing.backendBufferBytes
+        let most = KernelRing.backendBuffersMax * KernelRing.backendBufferBytes
+        return (crew.workers * (client + slice), crew.workers * (client + most))
+    }
+
+    /// A worker splices through one pipe, when a server of its has something to splice.
+    var pipeCount: Int { settings.servers.contains { $0.splice.enabled } ? crew.workers : 0 }
+
+    static let pipeBytes = 1_024 * 1_024
 
     /// Backend connections that all workers together may have.
     var backendConnectionsMax: Int {
@@ -52,14 +65,21 @@ struct ResourcePlan {
     var summary: [String] {
         var lines: [String] = []
         let pinned = crew.cpus.isEmpty ? "not pinned" : "pinned to CPU \(crew.cpus.map(String.init).joined(separator: ", "))"
-        lines.append("\(crew.workers) worker\(crew.workers == 1 ? "" : "s"), \(pinned)")
+        lines.append("\(plural(crew.workers, "worker")), \(pinned); memory by \(Allocator.live.name), \(Allocator.live.habit(settings.memoryTrimBytes))")
         lines.append(
             "open files \(openFiles.soft) (hard \(openFiles.hard)): room for \(clientConnectionsMax) client connections "
                 + "beside \(backendConnectionsMax) backend connections")
+        let buffers = receiveBufferBytes
+        lines.append(
+            "\(plural(listenerCount, "listener")), \(plural(crew.workers, "ring")) of \(KernelRing.submissionEntries) + "
+                + "\(KernelRing.completionEntries) entries, receive buffers \(sizeText(buffers.atStart)) (at most \(sizeText(buffers.max))), "
+                + "\(plural(pipeCount, "pipe")) of \(sizeText(Self.pipeBytes))")
+        let files = writtenLogs.reduce(0) { $0 + ($1.isPerWorker ? crew.workers : 1) }
+        lines.append("\(plural(writtenLogs.count, "log")) in \(plural(files, "open file")), \(plural(fixedDescriptors, "descriptor")) at rest")
         let pending = pendingMax.map { "\($0)" } ?? "any number of"
         lines.append(
-            "limits count per worker; in all \(crew.workers): \(backendConnectionsMax) backend connections, "
-                + "\(pending) pending exchanges")
+            "limits count per worker; in all \(crew.workers): \(backendConnectionsKept) backend connections kept, "
+                + "\(backendConnectionsMax) at most, \(pending) pending exchanges")
         return lines
     }
 
@@ -72,28 +92,39 @@ struct ResourcePlan {
             (
                 "rings",
                 .object([
-                    ("count", .number(crew.workers)), ("submissionEntries", .number(Self.submissionEntries)),
-                    ("completionEntries", .number(Self.completionEntries)),
+                    ("count", .number(crew.workers)), ("submissionEntries", .number(Int(KernelRing.submissionEntries))),
+                    ("completionEntries", .number(Int(KernelRing.completionEntries))),
                 ])
             ),
             (
                 "receiveBuffersPerWorker",
                 .object([
-                    ("clientCount", .number(Self.clientBuffers.count)), ("clientBytesEach", .number(Self.clientBuffers.bytes)),
-                    ("backendCountMin", .number(Self.backendBuffers.countMin)),
-                    ("backendCountMax", .number(Self.backendBuffers.countMax)),
-                    ("backendBytesEach", .number(Self.backendBuffers.bytes)),
+                    ("clientCount", .number(KernelRing.clientBuffers)), ("clientBytesEach", .number(KernelRing.clientBufferBytes)),
+                    ("backendCountMin", .number(KernelRing.backendBuffersSlice)),
+                    ("backendCountMax", .number(KernelRing.backendBuffersMax)),
+                    ("backendBytesEach", .number(KernelRing.backendBufferBytes)),
                 ])
             ),
             ("pools", .list(settings.servers.enumerated().flatMap { pools(of: $1, index: $0) })),
             ("pendingMax", .optional(pendingMax)),
-            ("pipes", .object([("bytesEach", .number(Self.pipeBytes)), ("descriptorsEach", .number(2))])),
+            (
+                "pipes",
+                .object([("count", .number(pipeCount)), ("bytesEach", .number(Self.pipeBytes)), ("descriptorsEach", .number(2))])
+            ),
+            (
+                "memory",
+                .object([
+                    ("receiveBuffersAtStart", .number(receiveBufferBytes.atStart)), ("receiveBuffersMax", .number(receiveBufferBytes.max)),
+                    ("allocator", .text(Allocator.live.name)), ("trimThreshold", .number(settings.memoryTrimBytes)),
+                ])
+            ),
             ("logs", .list(logs)),
             (
                 "descriptors",
                 .object([
                     ("limitSoft", .number(openFiles.soft)), ("limitHard", .number(openFiles.hard)),
-                    ("fixed", .number(fixedDescriptors)), ("backendConnectionsMax", .number(backendConnectionsMax)),
+                    ("fixed", .number(fixedDescriptors)), ("backendConnectionsKept", .number(backendConnectionsKept)),
+                    ("backendConnectionsMax", .number(backendConnectionsMax)),
                     ("clientConnectionsMax", .number(clientConnectionsMax)),
                 ])
             ),
@@ -124,8 +155,15 @@ struct ResourcePlan {
     }
 
     private var logs: [JSONText] {
-        LogPlan(settings).logs.filter(\.enabled).map { .text($0.output.name) }
+        writtenLogs.map {
+            .object([
+                ("output", .text($0.output.name)), ("level", .text($0.level.rawValue)),
+                ("files", .number($0.isPerWorker ? crew.workers : 1)), ("descriptors", .number(crew.workers)),
+            ])
+        }
     }
+
+    private func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
 }
 
 extension ListenAddress {

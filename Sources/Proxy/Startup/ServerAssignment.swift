@@ -4,6 +4,8 @@ struct ServerAssignment: Equatable {
     struct Listener: Equatable {
         var worker: Int
         var server: Int
+        /// The supervisor's number for it.
+        var id = 0
     }
 
     var source: ConfigurationSource
@@ -17,6 +19,9 @@ struct ServerAssignment: Equatable {
     var rights: Rights?
     /// How often a server process was started before this one.
     var restarts: Int
+    /// Number of the configuration, from 1; each reload that is taken adds one.
+    var generation = 1
+    var lastReload = ReloadRecord()
 
     struct Rights: Equatable {
         var user: Int
@@ -33,15 +38,14 @@ struct ServerAssignment: Equatable {
         writer.put(cpus.count)
         for cpu in cpus { writer.put(cpu) }
         writer.put(listeners.count)
-        for listener in listeners {
-            writer.put(listener.worker)
-            writer.put(listener.server)
-        }
+        for listener in listeners { listener.encode(into: &writer) }
         writer.put(logCount)
         writer.put(hasAdminListener ? 1 : 0)
         writer.put(rights?.user ?? -1)
         writer.put(rights?.group ?? -1)
         writer.put(restarts)
+        writer.put(generation)
+        lastReload.encode(into: &writer)
         return writer.bytes
     }
 
@@ -60,16 +64,19 @@ struct ServerAssignment: Equatable {
         guard let listenerCount = reader.count() else { return nil }
         listeners = []
         for _ in 0..<listenerCount {
-            guard let worker = reader.number(), let server = reader.number() else { return nil }
-            listeners.append(Listener(worker: worker, server: server))
+            guard let listener = Listener(from: &reader) else { return nil }
+            listeners.append(listener)
         }
         guard let logCount = reader.number(), let admin = reader.number(), let user = reader.number(),
-            let group = reader.number(), let restarts = reader.number(), reader.isAtEnd
+            let group = reader.number(), let restarts = reader.number(), let generation = reader.number(),
+            let lastReload = ReloadRecord(from: &reader), reader.isAtEnd
         else { return nil }
         self.logCount = logCount
         hasAdminListener = admin == 1
         rights = user >= 0 ? Rights(user: user, group: group) : nil
         self.restarts = restarts
+        self.generation = generation
+        self.lastReload = lastReload
     }
 
     init(
@@ -84,5 +91,75 @@ struct ServerAssignment: Equatable {
         self.hasAdminListener = hasAdminListener
         self.rights = rights
         self.restarts = restarts
+    }
+}
+
+extension ServerAssignment.Listener {
+    fileprivate func encode(into writer: inout HandoverWriter) {
+        writer.put(worker)
+        writer.put(server)
+        writer.put(id)
+    }
+
+    fileprivate init?(from reader: inout HandoverReader) {
+        guard let worker = reader.number(), let server = reader.number(), let id = reader.number() else { return nil }
+        self.init(worker: worker, server: server, id: id)
+    }
+
+    init(_ listener: OpenListener) { self.init(worker: listener.worker, server: listener.server, id: listener.id) }
+}
+
+/// What the supervisor tells a running server process about a new configuration, besides the descriptors that go with it.
+struct ReloadAssignment: Equatable {
+    var generation: Int
+    var source: ConfigurationSource
+    /// All listeners of the new configuration.
+    var listeners: [ServerAssignment.Listener]
+    /// Numbers of those whose descriptor follows, in this order: new ones, and those that another worker gets.
+    var handed: [Int]
+    var logCount: Int
+
+    /// Descriptors that follow: listeners, then all logs.
+    var descriptorCount: Int { handed.count + logCount }
+
+    func encoded() -> [UInt8] {
+        var writer = HandoverWriter()
+        writer.put(generation)
+        source.encode(into: &writer)
+        writer.put(listeners.count)
+        for listener in listeners { listener.encode(into: &writer) }
+        writer.put(handed.count)
+        for id in handed { writer.put(id) }
+        writer.put(logCount)
+        return writer.bytes
+    }
+
+    init?(encoded bytes: [UInt8]) {
+        var reader = HandoverReader(bytes)
+        guard let generation = reader.number(), let source = ConfigurationSource(from: &reader), let count = reader.count()
+        else { return nil }
+        self.generation = generation
+        self.source = source
+        listeners = []
+        for _ in 0..<count {
+            guard let listener = ServerAssignment.Listener(from: &reader) else { return nil }
+            listeners.append(listener)
+        }
+        guard let handedCount = reader.count() else { return nil }
+        handed = []
+        for _ in 0..<handedCount {
+            guard let id = reader.number() else { return nil }
+            handed.append(id)
+        }
+        guard let logCount = reader.number(), logCount >= 0, reader.isAtEnd else { return nil }
+        self.logCount = logCount
+    }
+
+    init(generation: Int, source: ConfigurationSource, listeners: [ServerAssignment.Listener], handed: [Int], logCount: Int) {
+        self.generation = generation
+        self.source = source
+        self.listeners = listeners
+        self.handed = handed
+        self.logCount = logCount
     }
 }

@@ -60,9 +60,10 @@ struct Handover {
         admin = assignment.hasAdminListener ? rest.popFirst() : nil
         crashNotes = rest.first ?? -1
     }
+}
 
-    private static func readFromStart(_ file: Int32) -> [UInt8]? {
-        lseek(file, 0, SEEK_SET)
-        return readToEnd(file)
-    }
+/// The whole of a file in memory that the supervisor has written.
+func readFromStart(_ file: Int32) -> [UInt8]? {
+    lseek(file, 0, SEEK_SET)
+    return readToEnd(file)
 }

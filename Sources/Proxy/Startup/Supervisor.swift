@@ -6,7 +6,7 @@ import Logging
 ///
 /// Runs on one thread, never serves a byte, and touches nothing that can fail by what clients send.
 final class Supervisor {
-    private enum Phase: Equatable {
+    enum Phase: Equatable {
         /// A server process was started and has not reported yet.
         case starting
         case serving
@@ -26,28 +26,28 @@ final class Supervisor {
     /// How long a crashed process may take to die while clients wait for the next one, in milliseconds.
     private static let dyingMilliseconds = 200
 
-    private let prepared: PreparedRun
+    /// What runs, and what the next process starts with: the newest configuration that was taken.
+    var prepared: PreparedRun
     private let signals: Int32
-    private var logs: [Int32]
-    private var phase = Phase.starting
+    private(set) var phase = Phase.starting
     private var process: Int32 = 0
-    private var channel: ControlChannel?
+    private(set) var channel: ControlChannel?
+    var reload = PendingReload()
     private var policy = RestartPolicy()
     private var restarts = 0
     private var hasServed = false
     private var servingSince = 0
-    private var listenersAreOpen = true
+    private(set) var listenersAreOpen = true
     private var failure: String?
     private let crashNotes: UnsafeMutablePointer<UInt64>?
     private let crashNotesDescriptor: Int32
     private var backtrace: BacktraceFile?
     private let operatorSink: OperatorLogSink
-    private let operatorLog: Logger
+    private var operatorLog: Logger
 
     init(_ prepared: PreparedRun, signals: Int32) throws(LaunchFailure) {
         self.prepared = prepared
         self.signals = signals
-        logs = prepared.logs
         crashNotesDescriptor = cprocess_memory_file("weir-crash-notes", CrashNotes.memoryBytes)
         guard crashNotesDescriptor >= 0 else {
             throw LaunchFailure("no memory for crash notes: \(errorText(crashNotesDescriptor))")
@@ -55,7 +55,7 @@ final class Supervisor {
         crashNotes = CrashNotes.map(crashNotesDescriptor)
         backtrace = BacktraceFile()
         let settings = prepared.settings.operatorLog
-        let descriptor = cprocess_duplicate(logs[LogPlan.operatorLog])
+        let descriptor = cprocess_duplicate(prepared.logs[LogPlan.operatorLog])
         operatorSink = OperatorLogSink(descriptor: descriptor, form: Self.form(descriptor, settings))
         operatorLog = OperatorLog.logger(operatorSink, settings)
     }
@@ -65,7 +65,7 @@ final class Supervisor {
     }
 
     /// One sentence for the operator's log.
-    private func report(_ level: LogSettings.Level, _ sentence: String) {
+    func report(_ level: LogSettings.Level, _ sentence: String) {
         operatorLog.log(level: level.loggerLevel, "\(sentence)")
     }
 
@@ -110,7 +110,7 @@ final class Supervisor {
             }
         case SIGTERM, SIGINT: return stop()
         case SIGUSR1: reopenLogs()
-        case SIGHUP: report(.notice, "SIGHUP: nothing to do; a new configuration is read at the next start")
+        case SIGHUP: reload.isWanted = true
         default: break
         }
         return nil
@@ -130,6 +130,8 @@ final class Supervisor {
             }
         case .message(.failed(let sentence), _): failure = sentence
         case .message(.notice(let level, let line), _): report(level, line)
+        case .message(.reloaded, _): onReloaded()
+        case .message(.reloadRefused(let sentence), _): giveUpReload(sentence)
         case .message(.crashed, _):
             if phase == .serving || phase == .starting {
                 phase = .dying(until: monotonicMilliseconds() + Self.dyingMilliseconds)
@@ -165,11 +167,13 @@ final class Supervisor {
             phase = .ending(until: now + Self.endingMilliseconds)
         case .starting, .serving, .dying, .pausing, .draining, .ending: break
         }
+        advanceReload(now: now)
         return nil
     }
 
     private func pollTimeout() -> Int32 {
-        let patience = backtrace?.deadline.map { Int32(clamping: max(1, $0 - monotonicMilliseconds())) } ?? -1
+        let deadline = [backtrace?.deadline, reload.warnsAt].compactMap(\.self).min()
+        let patience = deadline.map { Int32(clamping: max(1, $0 - monotonicMilliseconds())) } ?? -1
         return switch phase {
         case .starting, .serving: patience
         case .dying(let until), .pausing(let until), .draining(let until), .ending(let until):
@@ -188,6 +192,7 @@ final class Supervisor {
             return 0
         case .starting, .serving, .dying:
             report(.notice, "stopping: open exchanges have \(seconds(deadline)) to finish; a second signal ends them at once")
+            prepared.outside.manager?.tell(.stopping)
             closeListeners()
             channel?.send(.drain(deadlineMilliseconds: deadline))
             phase = .draining(until: now + deadline + Self.graceMilliseconds)
@@ -204,6 +209,8 @@ final class Supervisor {
     private func closeListeners() {
         guard listenersAreOpen else { return }
         listenersAreOpen = false
+        reload.candidate?.giveUp()
+        reload.candidate = nil
         prepared.listeners.close()
         prepared.listeners.removeUnixFiles()
         prepared.admin?.remove()
@@ -235,15 +242,12 @@ final class Supervisor {
     private func handOver(to channel: ControlChannel) throws(LaunchFailure) {
         var assignment = prepared.assignment
         assignment.restarts = restarts
-        let bytes = assignment.encoded()
-        let file = cprocess_memory_file("weir-assignment", bytes.count)
-        guard file >= 0, pwrite(file, bytes, bytes.count, 0) == bytes.count else {
-            throw LaunchFailure("no memory for the hand-over: \(errorText(file < 0 ? file : errno))")
-        }
+        assignment.lastReload = reload.record
+        let file = try memoryFile("weir-assignment", assignment.encoded())
         defer { close(file) }
         // A process that dies meanwhile is told about by SIGCHLD; its end here is no news.
         channel.send(.assignment, [file])
-        var descriptors = prepared.listeners.listeners.map(\.descriptor) + logs
+        var descriptors = prepared.listeners.listeners.map(\.descriptor) + prepared.logs
         if let admin = prepared.admin { descriptors.append(admin.descriptor) }
         descriptors.append(crashNotesDescriptor)
         channel.sendBatches(.descriptors, descriptors)
@@ -254,6 +258,7 @@ final class Supervisor {
         while let channel, hasMessage(channel) { onChannel() }
         closeChannel()
         let ending = describe(status)
+        giveUpReload("the server process ended before it had taken the new configuration")
         backtrace?.expect(ending.crash, of: process, now: monotonicMilliseconds())
         process = 0
         switch phase {
@@ -263,6 +268,8 @@ final class Supervisor {
             return 1
         case .starting where !hasServed, .dying where !hasServed:
             report(.error, failure ?? ending.sentence)
+            // Whoever gave the command looks at its standard error.
+            if prepared.settings.operatorLog.output != .stderr { say(failure ?? ending.sentence) }
             return 1
         case .starting, .serving, .dying, .pausing:
             report(.error, failure ?? ending.sentence)
@@ -300,19 +307,45 @@ final class Supervisor {
 
     // MARK: Logs
 
+    /// Opens all logs anew, once no reload is under way, which does the same.
     private func reopenLogs() {
+        guard reload.candidate == nil else { return reload.reopensLogs = true }
         do throws(LaunchFailure) {
-            let reopened = try LogPlan(prepared.settings).open()
-            for descriptor in logs { close(descriptor) }
-            logs = reopened
-            let descriptor = cprocess_duplicate(logs[LogPlan.operatorLog])
-            operatorSink.reopen(descriptor, form: Self.form(descriptor, prepared.settings.operatorLog))
-            channel?.sendBatches(.logs, logs)
+            use(logs: try LogPlan(prepared.settings).open(workers: prepared.assignment.workers))
+            channel?.sendBatches(.logs, prepared.logs)
             report(.notice, "log files reopened")
         } catch {
             report(.error, "\(error); the old files stay in use")
         }
     }
+
+    /// Goes on in other descriptors, as the settings now say.
+    func use(logs: [Int32]) {
+        for descriptor in prepared.logs { close(descriptor) }
+        prepared.logs = logs
+        let settings = prepared.settings.operatorLog
+        let descriptor = cprocess_duplicate(logs[LogPlan.operatorLog])
+        operatorSink.reopen(descriptor, form: Self.form(descriptor, settings))
+        operatorLog = OperatorLog.logger(operatorSink, settings)
+    }
+
+    /// What was put off while a reload was under way.
+    func reopenLogsIfAsked() {
+        guard reload.reopensLogs else { return }
+        reload.reopensLogs = false
+        reopenLogs()
+    }
+}
+
+/// A file in memory that another process can be handed.
+func memoryFile(_ name: String, _ bytes: [UInt8]) throws(LaunchFailure) -> Int32 {
+    let file = cprocess_memory_file(name, bytes.count)
+    guard file >= 0 else { throw LaunchFailure("no memory for the hand-over: \(errorText(file))") }
+    guard pwrite(file, bytes, bytes.count, 0) == bytes.count else {
+        close(file)
+        throw LaunchFailure("no memory for the hand-over: \(errorText(errno))")
+    }
+    return file
 }
 
 /// `30 s`, `1.5 s`.

@@ -14,6 +14,8 @@ struct ServerRuntime: BitwiseCopyable {
     }
 
     var state = State.empty
+    /// Leaving, and no connection for it is on its way from another worker any more.
+    var mayEnd = false
     var plan: ServerPlan
     /// Which plan that is: a place among the worker's `planUses`.
     var planUse: Int32

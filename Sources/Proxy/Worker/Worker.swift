@@ -25,6 +25,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var plans: [ServingPlan?] = []
     /// Some generation has lost its last user.
     var plansMayEnd = false
+    /// Servers that the newest plan does not have and that still have something to do.
+    var leavingServers = 0
     /// The newest plan's place.
     var newestPlan: Int32 = 0
     var listeners: WorkerListeners

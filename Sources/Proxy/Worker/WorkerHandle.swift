@@ -4,9 +4,12 @@ import Synchronization
 
 /// A listening socket that belongs to one worker.
 struct WorkerListener: Sendable {
+    /// The worker's own copy; -1 = one that it has already.
     var fd: Int32
     /// Which `server` of the plan it serves, by its place there.
     var server: Int
+    /// The supervisor's number for it.
+    var id = 0
 }
 
 /// What the control thread prepares before a worker's thread starts.
@@ -88,6 +91,9 @@ final class WorkerHandle: Sendable {
     /// Hands over newly opened logs, in the order of `LogPlan`; the worker owns them.
     func replaceLogDescriptors(_ descriptors: [Int32]) { mailbox.post(.logs(descriptors)) }
 
+    /// Nobody else holds the listeners any more that the newest plan does not name: the worker empties and closes them.
+    func retireListeners() { mailbox.post(.retireListeners) }
+
     /// Introduces all workers to one another, so that a listener that only one of them has serves them all.
     static func introduce(_ workers: [WorkerHandle]) {
         guard workers.count > 1 else { return }
@@ -96,6 +102,13 @@ final class WorkerHandle: Sendable {
 
     /// Tells new addresses of backends.
     func publish(_ table: AddressTable) { mailbox.post(.addresses(table)) }
+
+    /// Hands a new plan over; `.adopted` answers.
+    func adopt(_ delivery: PlanDelivery) { mailbox.post(.plan(delivery)) }
+
+    /// Readable when `takeReports` has something to give.
+    var reportDescriptor: Int32 { mailbox.reportDescriptor }
+    func takeReports() -> [WorkerReport] { mailbox.takeReports() }
 
     var hasEnded: Bool { mailbox.hasEnded }
 
@@ -115,5 +128,10 @@ final class BackendRegister: Sendable {
     private let entries = Mutex<[BackendSnapshot]>([])
     func add(_ snapshot: BackendSnapshot) { entries.withLock { $0.append(snapshot) } }
     func remove(_ counters: CounterBlock) { entries.withLock { $0.removeAll { $0.counters.base == counters.base } } }
+    func renumber(_ counters: CounterBlock, server: Int) {
+        entries.withLock { entries in
+            for place in entries.indices where entries[place].counters.base == counters.base { entries[place].server = server }
+        }
+    }
     func snapshots() -> [BackendSnapshot] { entries.withLock { $0 } }
 }

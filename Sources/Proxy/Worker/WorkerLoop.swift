@@ -48,6 +48,7 @@ extension Worker where Ring: ~Copyable {
         flushLogs(atEnd: false)
         if ready == 0 { idleWork() }
         if backendsChanged && clock.now &- backendsPublishedAt >= Self.publishNanoseconds { publishBackends() }
+        if plansMayEnd || leavingServers > 0 { settlePlans() }
         if isDraining { continueDraining() }
     }
 

@@ -25,8 +25,10 @@ extension Worker where Ring: ~Copyable {
                 let use = planUses[Int(newestPlan)]
                 logs.replaceDescriptors(descriptors, use.logEntries, count: use.logCount)
             case .addresses(let table): applyAddresses(table)
+            case .retireListeners: retireListeners()
+            case .plan(let delivery): adopt(delivery)
             case .peers(let mailboxes): peers = mailboxes
-            case .client(let fd, let server): admit(fd, server: server)
+            case .client(let fd, let identity): admit(fd, ofServer: identity)
             }
         }
     }

@@ -112,9 +112,6 @@ struct FixtureFilesTests {
             "passing on client certificates":
                 "x-ssl-subject x-ssl-issuer x-ssl-notbefore x-ssl-notafter x-ssl-serial x-ssl-cipher x-ssl-certificate x509-extension name oid",
             "rewriting of paths": "rewrite src dst",
-            "running as a daemon": "daemonize",
-            "changing the root directory": "rootdir",
-            "dropping rights": "user group",
         ],
         "rproxy2-all": [
             "TLS":
@@ -123,9 +120,6 @@ struct FixtureFilesTests {
                 "x-ssl-subject x-ssl-issuer x-ssl-notbefore x-ssl-notafter x-ssl-serial x-ssl-sha1 x-ssl-cipher x-ssl-certificate x509-extension name oid",
             "removing fields of answers": "strip-headers",
             "rate limiting": "rate-limit read write",
-            "running as a daemon": "daemonize",
-            "changing the root directory": "rootdir",
-            "dropping rights": "user group",
         ],
         "weir-coming": [
             "passing on client certificates": "x-ssl-sha1"

@@ -45,6 +45,26 @@ struct NameResolverTests {
         #expect(harness.resolver.nextTimeoutMilliseconds(now: harness.now) == seconds * 1_000)
     }
 
+    @Test("a resolver that follows another knows what that one knew, and asks for the rest")
+    func follows() throws {
+        let first = try ResolverHarness(["stays.test", "goes.test"])
+        first.server.setAddresses("stays.test", ["10.0.0.1"], ["fd00::1"], ttl: 60)
+        first.server.setAddresses("goes.test", ["10.0.0.2"], ["fd00::2"], ttl: 60)
+        first.server.setAddresses("comes.test", ["10.0.0.3"], ["fd00::3"], ttl: 60)
+        first.start()
+        let second = try ResolverHarness(["comes.test", "stays.test"], server: first.server, after: first)
+        #expect(second.addresses("stays.test") == ["10.0.0.1", "fd00::1"])
+        #expect(!second.resolver.isSettled)
+        second.start()
+        #expect(second.addresses("comes.test") == ["10.0.0.3", "fd00::3"])
+        #expect(second.resolver.isSettled)
+        #expect(second.addresses("goes.test").isEmpty)
+        #expect(first.server.count("stays.test") == 2, "asked anew though its answer lives")
+        second.advance(seconds: 61)
+        #expect(first.server.count("stays.test") == 4)
+        #expect(first.server.count("goes.test") == 2)
+    }
+
     @Test("server failures keep the last answer, are said once, and are retried ever more slowly")
     func serverFailure() throws {
         let harness = try ResolverHarness(["backend.test"])

@@ -12,7 +12,7 @@ final class ResolverHarness {
 
     init(
         _ names: [String], server: ScriptedDNS = ScriptedDNS(), hosts: String = "/nonexistent", attemptMilliseconds: Int = 30,
-        attempts: Int = 2, _ change: (inout NameTimes) -> Void = { _ in }
+        attempts: Int = 2, after previous: ResolverHarness? = nil, _ change: (inout NameTimes) -> Void = { _ in }
     ) throws {
         self.server = server
         var settings = NameResolver.Settings()
@@ -21,7 +21,8 @@ final class ResolverHarness {
         settings.attemptMilliseconds = attemptMilliseconds
         settings.attempts = attempts
         change(&settings.times)
-        resolver = try NameResolver(names: names, settings: settings)
+        resolver = try NameResolver(names: names, settings: settings, after: previous?.resolver)
+        if let previous { now = previous.now }
     }
 
     func start() {

@@ -8,7 +8,7 @@ import Testing
 struct HandoverTests {
     private let assignment = ServerAssignment(
         source: .file(path: "weir.conf", texts: [.init(path: "weir.conf", bytes: [0, 255, 10]), .init(path: "b", bytes: [])]),
-        workers: 3, cpus: [4, 5, 6], listeners: [.init(worker: 0, server: 0), .init(worker: 2, server: 1)], logCount: 5,
+        workers: 3, cpus: [4, 5, 6], listeners: [.init(worker: 0, server: 0, id: 4), .init(worker: 2, server: 1, id: 9)], logCount: 5,
         hasAdminListener: true, rights: .init(user: 33, group: 44), restarts: 7)
 
     @Test("an assignment arrives as it was sent")
@@ -18,6 +18,31 @@ struct HandoverTests {
         quick.source = .quick(listen: ["127.0.0.1:0"], to: ["a", ""])
         quick.rights = nil
         #expect(ServerAssignment(encoded: quick.encoded()) == quick)
+    }
+
+    @Test("a reload arrives as it was sent, and is refused when it is cut or longer")
+    func reload() {
+        let reload = ReloadAssignment(
+            generation: 3, source: assignment.source, listeners: assignment.listeners, handed: [9], logCount: 2)
+        let bytes = reload.encoded()
+        #expect(ReloadAssignment(encoded: bytes) == reload)
+        #expect(reload.descriptorCount == 3)
+        for length in 0..<bytes.count { #expect(ReloadAssignment(encoded: Array(bytes[..<length])) == nil) }
+        #expect(ReloadAssignment(encoded: bytes + [0]) == nil)
+    }
+
+    @Test("the record of reloads counts, and tells the last one")
+    func record() {
+        var record = ReloadRecord()
+        record.note(.taken, at: 5_000_000_000)
+        record.note(.invalid, reason: "a.conf:1:1", at: 7_000_000_000)
+        #expect(record.takenCount == 1)
+        #expect(record.failedCount == 1)
+        #expect(record.unixMilliseconds == 7_000)
+        #expect(record.reason == "a.conf:1:1")
+        #expect(ReloadRecord(encoded: record.encoded) == record)
+        #expect(ReloadRecord(encoded: record.encoded + [0]) == nil)
+        #expect(ReloadRecord(encoded: record.encoded.dropLast()) == nil)
     }
 
     @Test("an assignment that is cut or longer is refused, never trusted")
@@ -31,10 +56,11 @@ struct HandoverTests {
         "every message arrives as it was sent",
         arguments: [
             .assignment, .descriptors, .logs, .drain(deadlineMilliseconds: 30_000), .stopNow, .ready, .failed("why"), .notice(.warn, "why"), .crashed,
+            .reload, .reloaded, .reloadRefused("why"), .listenersReleased, .lastReload(ReloadRecord()),
         ] as [ControlMessage])
     func messages(message: ControlMessage) { #expect(ControlMessage(bytes: message.bytes) == message) }
 
-    @Test("bytes that are no message are refused", arguments: [[], [200], [3], [3, 120]] as [[UInt8]])
+    @Test("bytes that are no message are refused", arguments: [[], [200], [3], [3, 120], [11], [11, 1]] as [[UInt8]])
     func noMessage(bytes: [UInt8]) { #expect(ControlMessage(bytes: bytes) == nil) }
 
     @Test("any number of descriptors goes over, in batches and in order")

@@ -44,6 +44,68 @@ struct ListenersTests {
         #expect(set.addresses.count == 1 && set.addresses[0].port != 0)
     }
 
+    /// A socket as a service manager opens it.
+    private func inherited(port: UInt16 = 0, sharing: Bool = false) throws -> InheritedSocket {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var one: Int32 = 1
+        if sharing { setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &one, socklen_t(MemoryLayout<Int32>.size)) }
+        let address = try #require(SocketAddress(literal: "127.0.0.1", port: port))
+        try #require(address.bind(descriptor) == 0 && listen(descriptor, 8) == 0)
+        return InheritedSocket(descriptor: descriptor, name: "web", address: try #require(boundAddress(of: descriptor)))
+    }
+
+    private func open(_ settings: GlobalSettings, workers: Int, _ inherited: [InheritedSocket]) throws -> ListenerSet {
+        try ListenerSet.open(
+            settings, crew: Crew(wanted: workers, machine: MachineShare(cpus: Array(0..<workers), quota: nil)), inherited: inherited)
+    }
+
+    @Test("a socket that a service manager opened is taken instead of binding, and is the only one of its address")
+    func takesInherited() throws {
+        let socket = try inherited()
+        let port = socket.address.port
+        let set = try open(settings(.ipv4("127.0.0.1", port: port), .ipv4("127.0.0.1", port: 0)), workers: 2, [socket])
+        defer { set.close() }
+        #expect(set.warnings == [])
+        #expect(set.listeners.map(\.isInherited) == [true, false, false])
+        #expect(set.listeners[0].descriptor == socket.descriptor && set.listeners[0].worker == 0 && set.listeners[0].server == 0)
+        // Without the option a worker shares what it accepts.
+        #expect(set.listeners.map { option($0.descriptor, SOL_SOCKET, SO_REUSEPORT) } == [0, 1, 1])
+        #expect(option(socket.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY) == 1)
+    }
+
+    @Test("sockets of one address go to a worker each; as many as workers need no sharing")
+    func severalInherited() throws {
+        let first = try inherited(sharing: true)
+        let sockets = [first, try inherited(port: first.address.port, sharing: true)]
+        let set = try open(settings(.ipv4("127.0.0.1", port: first.address.port)), workers: 2, sockets)
+        defer { set.close() }
+        #expect(set.listeners.map(\.descriptor) == sockets.map(\.descriptor) && set.listeners.map(\.worker) == [0, 1])
+        #expect(set.listeners.allSatisfy { option($0.descriptor, SOL_SOCKET, SO_REUSEPORT) == 1 })
+        #expect(set.addresses.count == 1)
+    }
+
+    @Test("a socket of an address that nobody listens on is closed, and its name is told")
+    func strangeInherited() throws {
+        let socket = try inherited()
+        let set = try open(settings(.ipv4("127.0.0.1", port: 0)), workers: 1, [socket])
+        defer { set.close() }
+        #expect(set.warnings.count == 1 && set.warnings[0].contains("\(socket.address) (web), where no 'server' listens"))
+        #expect(fcntl(socket.descriptor, F_GETFD) < 0 || boundAddress(of: socket.descriptor) != socket.address)
+    }
+
+    @Test("a manager's unix socket keeps its file when the run ends")
+    func inheritedUnix() throws {
+        let folder = try Folder()
+        let path = "\(folder.path)/front"
+        let descriptor = try openUnixListener(path, mode: nil, backlog: 8)
+        let address = try #require(SocketAddress(unixPath: path))
+        let set = try open(settings(.unix(path)), workers: 3, [InheritedSocket(descriptor: descriptor, name: "web", address: address)])
+        #expect(set.listeners.map(\.isInherited) == [true] && set.listeners[0].worker == 0)
+        set.close()
+        set.removeUnixFiles()
+        #expect(access(path, F_OK) == 0)
+    }
+
     @Test("a port with a listener is taken, whether or not that one shares", arguments: [1, 2])
     func taken(workers: Int) throws {
         let first = try open(settings(.ipv4("127.0.0.1", port: 0)), workers: workers)

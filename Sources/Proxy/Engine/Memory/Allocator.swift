@@ -40,6 +40,15 @@ enum Allocator: Equatable, Sendable {
         }
     }
 
+    /// What `memtrim-sz` makes of it, for the operator.
+    func habit(_ trimBytes: Int) -> String {
+        guard trimBytes > 0 else { return "given back as it sees fit" }
+        switch self {
+        case .jemalloc: return "given back within a second (it knows no threshold of \(trimBytes) bytes)"
+        case .glibc: return "given back from \(trimBytes) free bytes on, a threshold that stays fixed"
+        }
+    }
+
     /// Gives everything that is free back to the kernel now. Costs milliseconds when much is free; any thread may call.
     func trim() {
         switch self {

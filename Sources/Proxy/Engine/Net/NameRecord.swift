@@ -54,6 +54,14 @@ struct NameRecord {
         self.times = times
     }
 
+    /// The same knowledge for another resolver: questions that are open now, it has to ask itself.
+    var handedOn: NameRecord {
+        var copy = self
+        copy.four.isAsked = false
+        copy.six.isAsked = false
+        return copy
+    }
+
     /// Whether both families have been heard of, for good or ill, or there is an address already.
     var isSettled: Bool { !addresses.isEmpty || (four.result != nil && six.result != nil) }
 

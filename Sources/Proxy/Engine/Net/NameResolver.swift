@@ -20,13 +20,16 @@ final class NameResolver {
     private var changes: Set<Int> = []
     private var notices: [NameNotice] = []
 
-    /// Asks nothing yet. Names may repeat; each is asked for once.
-    init(names: [String], settings: Settings = Settings()) throws(NameResolverFailure) {
+    /// Asks nothing yet. Names may repeat; each is asked for once. What `previous` knows of them is known here too, and is asked
+    /// for again when its time comes.
+    init(names: [String], settings: Settings = Settings(), after previous: NameResolver? = nil) throws(NameResolverFailure) {
         channel = try NameChannel(
             servers: settings.servers, attemptMilliseconds: settings.attemptMilliseconds, attempts: settings.attempts)
         hosts = HostsFile(path: settings.hostsPath, names: names)
         var seen: Set<String> = []
-        records = names.filter { seen.insert($0).inserted }.map { NameRecord(name: $0, times: settings.times) }
+        records = names.filter { seen.insert($0).inserted }.map { name in
+            previous?.records.first { $0.name == name }?.handedOn ?? NameRecord(name: name, times: settings.times)
+        }
     }
 
     /// Asks for every name; those of the hosts file are known when this returns.

@@ -18,6 +18,8 @@ extension KernelRing {
         return made < 0 ? -errno : made
     }
 
+    mutating func acceptNow(_ listener: Int32) -> Int32 { clinux_accept(listener) }
+
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions) {
         if options.noDelay { set(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
         if options.keepAlive { set(socket, SOL_SOCKET, SO_KEEPALIVE, 1) }

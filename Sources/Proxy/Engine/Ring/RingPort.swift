@@ -44,6 +44,8 @@ protocol RingPort: ~Copyable {
     mutating func readClock() -> RingClock
 
     mutating func openSocket(family: Int32) -> Int32
+    /// Accepts one connection that waits, on a listener without an accept in flight.
+    mutating func acceptNow(_ listener: Int32) -> Int32
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions)
     mutating func peerAddress(_ socket: Int32) -> SocketAddress
     mutating func localPort(_ socket: Int32) -> UInt16

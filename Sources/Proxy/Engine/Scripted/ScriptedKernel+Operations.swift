@@ -111,6 +111,16 @@ extension ScriptedKernel {
         }
     }
 
+    func acceptNow(_ descriptor: Int32) -> Int32 {
+        guard let entry = open(descriptor, "accept"), entry.pointee.kind == .listener else { return -EBADF }
+        let listener = listeners[Int(entry.pointee.index)]
+        guard !listener.waiting.isEmpty else { return -EAGAIN }
+        if faults.strikes(.noDescriptors) { return -EMFILE }
+        let socket = listener.waiting.removeFirst()
+        socket.descriptor = takeDescriptor(.socket, place(socket))
+        return socket.descriptor
+    }
+
     private func place(_ socket: ScriptedSocket) -> Int {
         if let free = sockets.firstIndex(where: { $0 == nil }) {
             sockets[free] = socket

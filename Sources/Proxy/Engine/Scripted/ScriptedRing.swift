@@ -92,6 +92,9 @@ struct ScriptedRing: ~Copyable, RingPort {
     mutating func openSocket(family: Int32) -> Int32 { kernel.openSocket() }
 
     @inline(never)
+    mutating func acceptNow(_ listener: Int32) -> Int32 { kernel.acceptNow(listener) }
+
+    @inline(never)
     mutating func setOptions(_ socket: Int32, _ options: SocketOptions) { kernel.mustBeOpen(socket, "setsockopt") }
 
     @inline(never)

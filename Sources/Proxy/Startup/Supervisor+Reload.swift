@@ -1,0 +1,154 @@
+import CUring
+import Glibc
+
+/// What the supervisor knows about reloads: the wish, the one under way, and what became of the last one.
+struct PendingReload {
+    /// How long a server process may take before the operator is told.
+    static let patienceMilliseconds = 15_000
+
+    /// SIGHUP came. Any number of them are one wish, also those that come while a reload is under way.
+    var isWanted = false
+    /// Handed to the server process, which has not answered yet.
+    var candidate: ReloadCandidate?
+    /// When to tell that the answer is long in coming.
+    var warnsAt: Int?
+    /// SIGUSR1 came meanwhile.
+    var reopensLogs = false
+    var record = ReloadRecord()
+}
+
+/// SIGHUP: the configuration is read again, and taken as a whole or not at all.
+///
+///     read the files ─ errors ──────────────────────────────────────────┐
+///          │                                                            │
+///     open listeners and logs ─ a taken port, a missing right ──────────┤ all that was opened is closed,
+///          │                                                            │ the old configuration stays,
+///     hand over ─ the server process cannot compile it, or dies ────────┘ the log says why
+///          │
+///     reloaded: all workers go by it ─ old listeners are closed here, then emptied and closed there
+///
+/// What the server process starts with after a crash changes in the last step alone, so that a configuration that kills
+/// it is not the one it is started with again.
+extension Supervisor {
+    /// Begins the reload that was asked for once nothing is in its way, and looks after the one under way.
+    func advanceReload(now: Int) {
+        if let warnsAt = reload.warnsAt, now >= warnsAt {
+            reload.warnsAt = nil
+            report(.warn, "the server process has not taken the new configuration for \(seconds(PendingReload.patienceMilliseconds)); the old one is in use")
+        }
+        guard reload.isWanted, reload.candidate == nil else { return }
+        switch phase {
+        case .starting, .dying: return  // a process that has not begun, or is about to end, cannot take anything
+        case .draining, .ending: report(.notice, "SIGHUP: nothing is read while stopping")
+        case .serving, .pausing: beginReload(now: now)
+        }
+        reload.isWanted = false
+    }
+
+    private func beginReload(now: Int) {
+        guard case .file(let path, _) = prepared.assignment.source else {
+            return report(.notice, "SIGHUP: nothing to read again; the configuration stands on the command line")
+        }
+        tellServiceManagerReloading()
+        var source = prepared.assignment.source
+        let loaded = source.loadRecording()
+        for diagnostic in loaded.diagnostics {
+            report(diagnostic.severity == .error ? .error : .warn, "\(diagnostic.location): \(diagnostic.message)")
+        }
+        guard let settings = loaded.settings else {
+            let errors = loaded.diagnostics.filter { $0.severity == .error }
+            return fail(.invalid, "\(path) has \(errors.count == 1 ? "an error" : "\(errors.count) errors")", first: errors.first?.description)
+        }
+        let candidate: ReloadCandidate
+        do throws(LaunchFailure) {
+            candidate = try ReloadCandidate(settings, source, after: prepared)
+        } catch {
+            return fail(.refused, error.description)
+        }
+        guard let channel else { return take(candidate) }  // between two processes: the next one starts with it
+        reload.candidate = candidate
+        reload.warnsAt = now + PendingReload.patienceMilliseconds
+        do throws(LaunchFailure) {
+            try handOver(candidate, to: channel)
+        } catch {
+            giveUpReload(error.description)
+        }
+    }
+
+    private func handOver(_ candidate: ReloadCandidate, to channel: ControlChannel) throws(LaunchFailure) {
+        let file = try memoryFile("weir-reload", candidate.assignment.encoded())
+        defer { close(file) }
+        // A process that dies meanwhile is told about by SIGCHLD, which gives the candidate up.
+        channel.send(.reload, [file])
+        channel.sendBatches(.descriptors, candidate.descriptors)
+    }
+
+    /// Every worker goes by the new configuration.
+    func onReloaded() {
+        guard let candidate = reload.candidate else { return }  // given up by a stop
+        reload.candidate = nil
+        reload.warnsAt = nil
+        take(candidate)
+    }
+
+    /// Makes a candidate what runs.
+    private func take(_ candidate: ReloadCandidate) {
+        let change = candidate.listeners
+        // Only the server process holds what goes now: what is still in those queues is answered, the next is refused.
+        for listener in change.dropped { close(listener.descriptor) }
+        change.dropped.removeUnixFiles()
+        let oldLogs = prepared.logs
+        prepared = candidate.next
+        let newLogs = prepared.logs
+        prepared.logs = oldLogs
+        use(logs: newLogs)
+        prepared.listeners.refresh(prepared.settings, crew: prepared.crew)
+        channel?.send(.listenersReleased)
+        reload.record.note(.taken)
+        for word in candidate.postponed { report(.warn, "'\(word)' takes effect at the next start") }
+        for warning in prepared.listeners.warnings { report(.warn, warning) }
+        announce(change)
+        finishReload()
+    }
+
+    private func announce(_ change: ListenerSet.Change) {
+        let opened = Set(change.opened.map(\.id))
+        let old = Set(change.set.listeners.filter { !opened.contains($0.id) }.map(\.group))
+        let added = change.opened.filter { !old.contains($0.group) }
+        prepared.outside.announce(added.addresses)
+        var sentence = "configuration \(prepared.assignment.generation) is in use"
+        if !added.isEmpty { sentence += "; listening on " + added.addresses.map(\.description).joined(separator: ", ") }
+        if !change.dropped.isEmpty {
+            sentence += "; no longer on " + change.dropped.addresses.map(\.description).joined(separator: ", ")
+        }
+        report(.notice, sentence)
+    }
+
+    /// The candidate is not taken, for this reason; does nothing without one.
+    func giveUpReload(_ reason: String) {
+        guard let candidate = reload.candidate else { return }
+        reload.candidate = nil
+        reload.warnsAt = nil
+        candidate.giveUp()
+        fail(.refused, reason)
+    }
+
+    private func fail(_ outcome: ReloadRecord.Outcome, _ reason: String, first: String? = nil) {
+        report(.error, "\(reason); configuration \(prepared.assignment.generation) stays in use")
+        reload.record.note(outcome, reason: first ?? reason)
+        finishReload()
+    }
+
+    private func finishReload() {
+        channel?.send(.lastReload(reload.record))
+        tellServiceManagerReady()
+        reopenLogsIfAsked()
+    }
+
+    // MARK: The service manager
+
+    private func tellServiceManagerReloading() { prepared.outside.manager?.tell(.reloading) }
+
+    /// The reload has ended, well or not.
+    private func tellServiceManagerReady() { prepared.outside.manager?.tell(.ready(prepared.listeners.addresses)) }
+}
