@@ -17,6 +17,8 @@ extension Setting {
     public static func adminSocket(_ path: String) -> Setting { text("admin-socket", path) }
     public static func drainDeadline(_ milliseconds: Int) -> Setting { duration("drain-timeout", milliseconds) }
     public static func openFilesMax(_ count: Int) -> Setting { number("max-nofile", count) }
+    public static func resolvers(_ addresses: [String]) -> Setting { Setting("resolvers", "{ \(addresses.map { "\"\($0)\"" }.joined(separator: ", ")) }") }
+    public static func stickySecret(_ text: String) -> Setting { Setting.text("sticky-secret", text) }
     public static func debugTrap(atRequest number: Int) -> Setting { Setting.number("debug-trap-at-request", number) }
 
     // Listener.
@@ -35,6 +37,7 @@ extension Setting {
     public static func writeTimeout(_ milliseconds: Int) -> Setting { duration("write-timeout", milliseconds) }
     public static func rateMin(_ bytesPerSecond: Int) -> Setting { size("min-rate", bytesPerSecond) }
     public static func rateGrace(_ milliseconds: Int) -> Setting { duration("min-rate-grace", milliseconds) }
+    public static func userTimeout(_ milliseconds: Int) -> Setting { duration("tcp-user-timeout", milliseconds) }
     public static func tunnelTimeout(_ milliseconds: Int) -> Setting { duration("tunnel-timeout", milliseconds) }
 
     // What a client may send.
@@ -73,5 +76,6 @@ extension Setting {
     public static func retry(_ milliseconds: Int) -> Setting { duration("retry", milliseconds) }
     public static func retryMax(_ milliseconds: Int) -> Setting { duration("retry-max", milliseconds) }
     public static func pipeline(_ depth: Int) -> Setting { number("pipeline", depth) }
+    public static func pipelineLatency(_ milliseconds: Int) -> Setting { duration("pipeline-latency", milliseconds) }
     public static func weight(_ value: Int) -> Setting { number("weight", value) }
 }

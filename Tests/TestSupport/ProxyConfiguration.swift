@@ -82,6 +82,7 @@ extension ProxyConfiguration.Downstream {
         if let hostName { return [.address(hostName), .port(Int(address.port))] }
         switch address {
         case .ipv4(let port): return [.address("127.0.0.1"), .port(Int(port))]
+        case .loopback(let number, let port): return [.address("127.0.0.\(number)"), .port(Int(port))]
         case .ipv6(let port): return [.address("ipv6:::1"), .port(Int(port))]
         case .unix(let path): return [.address("unix:\(path)")]
         }

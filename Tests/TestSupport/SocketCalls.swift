@@ -3,18 +3,21 @@ import Glibc
 /// Where a peer listens.
 public enum PeerAddress: Sendable, Equatable, CustomStringConvertible {
     case ipv4(port: UInt16)
+    /// 127.0.0.N: several backends with one port.
+    case loopback(UInt8, port: UInt16)
     case ipv6(port: UInt16)
     case unix(path: String)
 
     public var port: UInt16 {
         switch self {
-        case .ipv4(let port), .ipv6(let port): port
+        case .ipv4(let port), .ipv6(let port), .loopback(_, let port): port
         case .unix: 0
         }
     }
     public var description: String {
         switch self {
         case .ipv4(let port): "127.0.0.1:\(port)"
+        case .loopback(let number, let port): "127.0.0.\(number):\(port)"
         case .ipv6(let port): "[::1]:\(port)"
         case .unix(let path): "unix:\(path)"
         }
@@ -22,7 +25,7 @@ public enum PeerAddress: Sendable, Equatable, CustomStringConvertible {
 
     var family: Int32 {
         switch self {
-        case .ipv4: AF_INET
+        case .ipv4, .loopback: AF_INET
         case .ipv6: AF_INET6
         case .unix: AF_UNIX
         }
@@ -30,11 +33,12 @@ public enum PeerAddress: Sendable, Equatable, CustomStringConvertible {
 
     func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         switch self {
-        case .ipv4(let port):
+        case .ipv4(let port): return PeerAddress.loopback(1, port: port).withSocketAddress(body)
+        case .loopback(let number, let port):
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_port = port.bigEndian
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            address.sin_addr.s_addr = (UInt32(0x7F00_0000) + UInt32(number)).bigEndian
             return lend(&address, body)
         case .ipv6(let port):
             var address = sockaddr_in6()
@@ -86,6 +90,7 @@ enum SocketCalls {
         let port = localPort(fd)
         switch wanted {
         case .ipv4: return (fd, .ipv4(port: port))
+        case .loopback(let number, _): return (fd, .loopback(number, port: port))
         case .ipv6: return (fd, .ipv6(port: port))
         case .unix: return (fd, wanted)
         }

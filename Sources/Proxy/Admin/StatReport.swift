@@ -140,7 +140,7 @@ extension StatReport {
             worker.backendSnapshots().map { snapshot in
                 Backend(
                     worker: worker.index, server: snapshot.server, name: snapshot.name, address: snapshot.address,
-                    counters: BackendCounter.allCases.map { snapshot.counters[$0] })
+                    counters: snapshot.counters)
             }
         }
     }

@@ -65,6 +65,8 @@ struct BackendLimits: BitwiseCopyable {
     var lowBytes: Int
     var head: HeadLimits
     var pipeline: Int32
+    /// Time to first byte up to which connections are shared.
+    var pipelineNanoseconds: UInt64
     var hasPendingQueue: Bool
     var pendingNanoseconds: UInt64
     var pendingMax: Int32

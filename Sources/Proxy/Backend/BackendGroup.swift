@@ -32,13 +32,14 @@ extension Worker where Ring: ~Copyable {
             (groups + number).initialize(to: BackendGroup(plans[number], balancer: makeBalancer(plans[number])))
         }
         freeGroups(server)
+        server.pointee.groups.deallocate()
         server.pointee.groups = groups
         server.pointee.groupCount = plans.count
     }
 
     mutating func freeGroups(_ server: UnsafeMutablePointer<ServerRuntime>) {
         for number in 0..<server.pointee.groupCount { server.pointee.groups[number].members.deallocate() }
-        server.pointee.groups.deallocate()
+        server.pointee.groupCount = 0
     }
 
     private mutating func makeBalancer(_ plan: BackendGroupPlan) -> Balancer {

@@ -16,7 +16,8 @@ extension Worker where Ring: ~Copyable {
         let backend = backends[UInt32(connection.pointee.backend)]
         let limits = backend.pointee.limits
         let worn = limits.requestsPerConnectionMax > 0 && connection.pointee.requestCount >= limits.requestsPerConnectionMax
-        if worn || connection.pointee.flags.contains(.doomed) || connection.pointee.flags.contains(.sawEnd)
+        let isSurplus = backend.pointee.connectionCount > limits.connectionsMax
+        if worn || isSurplus || connection.pointee.flags.contains(.doomed) || connection.pointee.flags.contains(.sawEnd)
             || backend.pointee.state == .draining || isDraining && backend.pointee.waiting.isEmpty
         {
             close(connection)

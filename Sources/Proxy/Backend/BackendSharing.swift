@@ -6,7 +6,6 @@ import Glibc
 /// and HEAD; only while the backend answers fast; who can't take its answer loses its followers to other connections;
 /// after any irregularity a backend is not shared for a minute.
 extension Worker where Ring: ~Copyable {
-    private static var fastNanoseconds: Double { 2_000_000 }
     private static var sharingPauseNanoseconds: UInt64 { 60_000_000_000 }
     private static var discardBytesMax: Int { 256 &* 1024 }
 
@@ -21,7 +20,7 @@ extension Worker where Ring: ~Copyable {
     private mutating func isFast(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
         guard clock.now >= backend.pointee.sharingOffUntil, backend.pointee.candidate >= 0 else { return false }
         let estimate = candidate(backend).pointee.roundTrip
-        return estimate.isKnown && estimate.smoothedNanoseconds < Self.fastNanoseconds
+        return estimate.isKnown && estimate.smoothedNanoseconds < Double(backend.pointee.limits.pipelineNanoseconds)
     }
 
     /// The connection that requests gather on, while it has room.

@@ -3,8 +3,9 @@ import Glibc
 /// Exchanges that wait for a backend connection: first in, first out, within bounds of number and time.
 ///
 /// Each group of backends has a queue; a backend with queue settings of its own has one too. Queues never block one
-/// another; where groups share a backend, whoever has waited longest gets it. Clients that a sticky cookie binds to a backend wait in that backend's queue, so that they hold up
-/// nobody else; where it has no settings of its own, those of the server bound all queues together.
+/// another; where groups share a backend, whoever has waited longest gets it. Clients that a sticky cookie binds to a
+/// backend wait in that backend's queue, so that they hold up nobody else; where it has no settings of its own, those of
+/// the server bound all queues together.
 extension Worker where Ring: ~Copyable {
     /// Puts an exchange into the queue where it has to wait, or answers 503 when that is full.
     mutating func waitInQueue(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {

@@ -11,6 +11,9 @@ struct StickySecret: Equatable, Sendable {
         self.high = high
     }
 
+    /// A shorter text could be found out by trying.
+    static let textBytesMin = 16
+
     /// A secret from the configuration: cookies survive restarts and hold on every Weir that has the same text.
     init(text: String) {
         let bytes = Array(text.utf8)

@@ -22,6 +22,8 @@ struct BackendSettings: Sendable {
     var headBytesMax = 32 * 1024
     var fieldsMax = 100
     var pipeline = 1
+    /// Mean time to first byte up to which connections are shared.
+    var pipelineLatencyMilliseconds = 2
     var weight = 1
     var pending: PendingSettings?  // nil = the server's
     var tcp = SocketSettings(notSentLowBytes: 0)

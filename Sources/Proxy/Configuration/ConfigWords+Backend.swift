@@ -88,6 +88,9 @@ private func poolRows() -> Rows {
             "requests-per-connection", .weir, \.settings.requestsPerConnectionMax, 0...Int(Int32.max),
             "Requests on one connection before it is closed; 0 = no limit."),
         .count("pipeline", .weir, \.settings.pipeline, 1...64, "Safe requests that may share a connection at one time."),
+        .duration(
+            "pipeline-latency", .weir, \.settings.pipelineLatencyMilliseconds, 1...3_600_000,
+            "Connections are shared only while the backend begins its answers sooner than this, on average."),
         .custom(
             "pending-timeout", .weir, .duration(anyDuration), zero: .off, "How long a request waits for a free connection of this backend.",
             assign: { $0.pendingMilliseconds = $1.number }, show: { $0.settings.pending.map { durationLiteral($0.timeoutMilliseconds) } }
@@ -142,6 +145,7 @@ private func finishBackend(_ draft: inout BackendDraft, _ section: ReadSection) 
     finishPlace(&draft, section)
     finishPool(&draft, section)
     finishWatermark(&draft.settings.watermark, section)
+    finishUserTimeout(&draft.settings.tcp, writeMilliseconds: draft.settings.writeMilliseconds, section)
     if draft.retry.written {
         let milliseconds = draft.retry.seconds * 1000 + (draft.retry.microseconds + 999) / 1000
         if milliseconds == 0 {

@@ -205,7 +205,8 @@ func tcpRows<Owner>(_ tcp: WritableKeyPath<Owner, SocketSettings>) -> [Setting<O
         .flag("tcp-keepalive", .weir, tcp.appending(path: \.keepAlive), "Lets the kernel probe silent connections."),
         .duration(
             "tcp-user-timeout", .weir, tcp.appending(path: \.userTimeoutMilliseconds), 0...86_400_000,
-            "How long sent bytes may stay unacknowledged; 0 leaves it to the system."),
+            "How long sent bytes may stay unacknowledged, or the peer may keep its window shut, tunnels included; 0 leaves it to the system."
+        ).with { $0.defaultText = "30s, or write-timeout if that is longer; 0 if that is 0" },
         .size(
             "tcp-notsent-low", .weir, tcp.appending(path: \.notSentLowBytes), 0...(1 << 30),
             "Unsent bytes in a socket above which it counts as full; 0 leaves it to the system."),

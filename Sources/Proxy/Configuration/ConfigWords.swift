@@ -37,6 +37,14 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
             .count(
                 "match-limit", .weir, \.settings.matchStepsMax, 1_000...100_000_000,
                 "Steps that the search for a regular expression may take; one that takes more counts as not found."),
+            .text(
+                "sticky-secret", .weir, \.settings.stickySecret,
+                "What the values of sticky cookies are made with: the same text on all machines that serve the same clients, and after restarts."
+            ) { $0.utf8.count >= StickySecret.textBytesMin ? nil : "must have at least \(StickySecret.textBytesMin) bytes that nobody can guess" }
+            .with {
+                $0.defaultText = "random, new with each start"
+                $0.isSecret = true
+            },
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),

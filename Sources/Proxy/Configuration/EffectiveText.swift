@@ -13,6 +13,11 @@ struct EffectiveText {
         line("\(statement)\(padding)# \(origins[key + word].map { "\($0)" } ?? "default")")
     }
 
+    /// Says of a secret that it is set, and where.
+    mutating func secret(_ word: String, key: String) {
+        line("# \(word) is set and not shown" + (origins[key + word].map { ": \($0)" } ?? ""))
+    }
+
     mutating func section(_ word: String, title: String?, _ body: (inout EffectiveText) -> Void) {
         line(title.map { "\(word) \(quotedText($0)) {" } ?? "\(word) {")
         indent += 1
@@ -28,7 +33,11 @@ extension SectionRows {
     /// Shows an owner's settings and the sections within it; words that only set others' values are left to those.
     func show(_ owner: Owner, in text: inout EffectiveText, key: String) {
         for row in settings where row.status == .built && row.covers.isEmpty && !row.showsElsewhere {
-            text.setting(row.word, row.show(owner), key: key)
+            if row.isSecret, row.show(owner) != nil {
+                text.secret(row.word, key: key)
+            } else {
+                text.setting(row.word, row.show(owner), key: key)
+            }
         }
         for row in sections where row.status == .built { row.show(owner, &text, key) }
     }

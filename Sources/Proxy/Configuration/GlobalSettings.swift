@@ -19,6 +19,8 @@ struct GlobalSettings: Sendable {
     var adminSocketPath: String?
     /// Name servers as `ADDRESS` or `ADDRESS:PORT`; empty = those of `/etc/resolv.conf`.
     var resolvers: [String] = []
+    /// What sticky cookies are made with; nil = a new one with each start.
+    var stickySecret: String?
     /// Operator's log.
     var operatorLog = LogSettings(enabled: true, output: .stderr, level: .info, format: "")
     /// Steps of the search for one regular expression.

@@ -53,6 +53,8 @@ struct Setting<Owner> {
     var fallback: String?
     /// What it sets is shown in another section.
     var showsElsewhere = false
+    /// The value is shown to nobody, not even to those who ask for what is in force.
+    var isSecret = false
     /// Values that ask for nothing, and so are fine even though the feature is still to come.
     var asksNothing: (SettingValue) -> Bool = { _ in false }
     let assign: (inout Owner, SettingValue) -> Assigned

@@ -9,10 +9,25 @@ func finishWatermark(_ watermark: inout Watermark, _ section: ReadSection) {
     }
 }
 
+/// Lets the kernel spare whom `write-timeout` spares: to its own timeout a shut window is no better than a dead peer.
+func finishUserTimeout(_ tcp: inout SocketSettings, writeMilliseconds: Int, _ section: ReadSection) {
+    guard section.has("tcp-user-timeout") else {
+        return tcp.userTimeoutMilliseconds = writeMilliseconds == 0 ? 0 : max(tcp.userTimeoutMilliseconds, writeMilliseconds)
+    }
+    let user = tcp.userTimeoutMilliseconds
+    if user > 0, writeMilliseconds == 0 || user < writeMilliseconds {
+        section.warning(
+            "tcp-user-timeout",
+            "'tcp-user-timeout' (\(durationText(user))) ends a peer that takes nothing earlier than 'write-timeout' would"
+                + (writeMilliseconds == 0 ? ", which is off" : " (\(durationText(writeMilliseconds)))"))
+    }
+}
+
 func finishServer(_ draft: inout ServerDraft, _ section: ReadSection) {
     finishAddresses(&draft, section)
     finishWatermark(&draft.settings.watermark, section)
     finishNoDelay(&draft)
+    finishUserTimeout(&draft.settings.tcp, writeMilliseconds: draft.settings.timers.writeProgressMilliseconds, section)
     finishBackends(&draft, section)
     finishVirtualHosts(&draft, section)
     checkBalancing(draft.settings.balancing, section)

@@ -136,4 +136,10 @@ struct Exchange: BitwiseCopyable {
 }
 
 /// In which list an exchange is.
-enum WaitingPlace: UInt8 { case nowhere, connectionQueue, backendWaiting, backendPending, backendPinned, groupPending }
+enum WaitingPlace: UInt8 {
+    case nowhere, connectionQueue, backendWaiting
+    /// The queue of a backend, by the backend's own rules or, because a cookie names it, by those of the server.
+    case backendPending, backendPinned
+    /// The queue of a group of backends.
+    case groupPending
+}

@@ -75,5 +75,7 @@ extension Worker where Ring: ~Copyable {
         leavePlan(exchange)
         enterPlan(exchange, server)
         exchange.pointee.flags.insert(.rerouted)
+        // What another rule took out of the head may be wanted by this one.
+        for at in 0..<exchange.pointee.fieldCount { exchange.pointee.fields[at].flags.remove(.dropped) }
     }
 }

@@ -30,7 +30,8 @@ enum BackendCounter: Int, CaseIterable {
     var word: String { String(describing: self) }
 }
 
-/// A block of counters that one worker writes and any thread reads; lives as long as the process.
+/// A block of counters that one worker writes and any thread reads. A worker's own lives as long as the process, those
+/// of its backends until `BackendRegister` forgets them.
 ///
 /// Stores and loads are relaxed: a reader may see one counter newer than its neighbour, never a torn one.
 struct CounterBlock: @unchecked Sendable {
@@ -43,6 +44,7 @@ struct CounterBlock: @unchecked Sendable {
         base.initialize(repeating: 0, count: count)
     }
 
+    func deallocate() { base.deallocate() }
     func store(_ value: UInt64, at index: Int) { clinux_store_relaxed(base + index, value) }
     func load(_ index: Int) -> UInt64 { clinux_load_relaxed(base + index) }
     subscript(counter: WorkerCounter) -> UInt64 { load(counter.rawValue) }

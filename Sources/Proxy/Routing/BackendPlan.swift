@@ -76,6 +76,7 @@ extension BackendLimits {
         head = HeadLimits(
             lineBytesMax: settings.headBytesMax, headBytesMax: settings.headBytesMax, fieldsMax: settings.fieldsMax)
         pipeline = Int32(clamping: settings.pipeline)
+        pipelineNanoseconds = nanoseconds(settings.pipelineLatencyMilliseconds)
         hasPendingQueue = settings.pending != nil
         pendingNanoseconds = nanoseconds(settings.pending?.timeoutMilliseconds ?? 0)
         let count = settings.pending?.countMax ?? 0

@@ -197,7 +197,7 @@ final class ControlThread {
         let assignment = handover.assignment
         var source = SystemRandomNumberGenerator()
         let seed: UInt64 = source.next()
-        let stickySecret = StickySecret.random()
+        let stickySecret = plan.settings.stickySecret.map { StickySecret(text: $0) } ?? .random()
         for index in 0..<assignment.workers {
             var listeners: [WorkerListener] = []
             for (listener, descriptor) in zip(assignment.listeners, handover.listeners) where listener.worker == index {

@@ -55,13 +55,12 @@ extension Worker where Ring: ~Copyable {
         guard count < ServerRuntime.candidatesMax, entry.backend < server.pointee.plan.backends.count else { return }
         let plan = server.pointee.plan.backends[entry.backend]
         guard let slot = backends.take() else { return }
-        let counters = CounterBlock(count: BackendCounter.allCases.count)
+        let name = plan.names.pointee.name.text
+        let counters = register.add(server: entry.server, name: name, address: address.description)
         backends[slot].initialize(
             to: Backend(
                 timer: Timer(.backend, slot: slot), server: Int32(server - servers), settingsIndex: Int32(entry.backend),
                 names: plan.names, address: address, limits: plan.limits, counters: counters))
-        let name = plan.names.pointee.name.text
-        register.add(BackendSnapshot(server: entry.server, name: name, address: address.description, counters: counters))
         var candidate = Candidate(identity: backendIdentity(name: name, address: address), weight: plan.weight)
         candidate.stickyToken = stickySecret.token(for: candidate.identity)
         (server.pointee.candidates + count).initialize(to: candidate)

@@ -10,7 +10,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Takes what a plan says of the whole worker.
-    private mutating func takeGlobals(_ plan: ServingPlan) {
+    mutating func takeGlobals(_ plan: ServingPlan) {
         minWaitMicroseconds = plan.settings.efficiencyMode ? 100 : 0
         patterns.setStepsMax(plan.settings.matchStepsMax)
         debugTrapAtRequest = UInt64(max(plan.settings.debugTrapAtRequest, 0))
@@ -23,7 +23,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Counts the worker itself as a user of a plan; the place of the count.
-    private mutating func addPlanUse(_ plan: ServingPlan, _ logDescriptors: [Int32]) -> Int32 {
+    mutating func addPlanUse(_ plan: ServingPlan, _ logDescriptors: [Int32]) -> Int32 {
         let use = PlanUse(
             generation: plan.generation, users: 1, logEntries: logs.take(plan.logs, descriptors: logDescriptors),
             logCount: plan.logs.entries.count)
@@ -43,7 +43,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// A place for a server of the newest plan.
-    private mutating func addServer(_ plan: ServerPlan, _ number: Int) {
+    mutating func addServer(_ plan: ServerPlan, _ number: Int) {
         let server = ServerRuntime(plan, planUse: newestPlan, number: Int32(number))
         planUses[Int(newestPlan)].users += 1
         var place = 0

@@ -70,6 +70,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var mustStop = false
     var minWaitMicroseconds: UInt32
     var lastTrim: UInt64 = 0
+    /// The last look at spare memory gave some back, or something has happened since.
+    var trimHelps = true
     var requestsSeen: UInt64 = 0
     var debugTrapAtRequest: UInt64
     var random: RandomSource

@@ -54,12 +54,13 @@ struct WorkerStartFailure: Error {
     var sentence: String
 }
 
-/// The counters of one backend on one worker.
-struct BackendSnapshot: Sendable {
+/// One backend of one worker, with what it had counted at a moment.
+struct BackendSnapshot: Sendable, Equatable {
     var server: Int
     var name: String
     var address: String
-    var counters: CounterBlock
+    /// In the order of `BackendCounter`.
+    var counters: [UInt64]
 }
 
 /// The control thread's end of a worker: messages in, counters and events out.
@@ -124,14 +125,48 @@ final class WorkerHandle: Sendable {
 }
 
 /// Which backends a worker has counters for; written by the worker when its set changes, read by the control thread.
+///
+/// Counters are read under the lock and leave as copies, so that those of a backend that is gone can be freed.
 final class BackendRegister: Sendable {
-    private let entries = Mutex<[BackendSnapshot]>([])
-    func add(_ snapshot: BackendSnapshot) { entries.withLock { $0.append(snapshot) } }
-    func remove(_ counters: CounterBlock) { entries.withLock { $0.removeAll { $0.counters.base == counters.base } } }
+    private struct Entry {
+        var server: Int
+        var name: String
+        var address: String
+        var counters: CounterBlock
+    }
+
+    private let entries = Mutex<[Entry]>([])
+
+    /// Makes counters for a backend, all zero.
+    func add(server: Int, name: String, address: String) -> CounterBlock {
+        let counters = CounterBlock(count: BackendCounter.allCases.count)
+        entries.withLock { $0.append(Entry(server: server, name: name, address: address, counters: counters)) }
+        return counters
+    }
+
+    /// Forgets a backend and frees its counters, which the worker touches no more.
+    func remove(_ counters: CounterBlock) {
+        entries.withLock { entries in
+            guard let place = entries.firstIndex(where: { $0.counters.base == counters.base }) else { return }
+            entries.remove(at: place)
+            counters.deallocate()
+        }
+    }
+
+    /// The backend's server has another place in the newest plan.
     func renumber(_ counters: CounterBlock, server: Int) {
         entries.withLock { entries in
             for place in entries.indices where entries[place].counters.base == counters.base { entries[place].server = server }
         }
     }
-    func snapshots() -> [BackendSnapshot] { entries.withLock { $0 } }
+
+    func snapshots() -> [BackendSnapshot] {
+        entries.withLock { entries in
+            entries.map { entry in
+                BackendSnapshot(
+                    server: entry.server, name: entry.name, address: entry.address,
+                    counters: BackendCounter.allCases.map { entry.counters[$0] })
+            }
+        }
+    }
 }

@@ -46,7 +46,7 @@ extension Worker where Ring: ~Copyable {
         flushDirty()
         if starvedCount > 0 { rearmStarved() }
         flushLogs(atEnd: false)
-        if ready == 0 { idleWork() }
+        if ready == 0 { idleWork() } else { trimHelps = true }
         if backendsChanged && clock.now &- backendsPublishedAt >= Self.publishNanoseconds { publishBackends() }
         if plansMayEnd || leavingServers > 0 { settlePlans() }
         if isDraining { continueDraining() }
@@ -144,7 +144,10 @@ extension Worker where Ring: ~Copyable {
     private static var idleWorkNanoseconds: UInt64 { 100_000_000 }
 
     @inline(__always)
-    private var hasIdleWork: Bool {
+    private var hasIdleWork: Bool { trimHelps && hasSpareMemory }
+
+    @inline(__always)
+    private var hasSpareMemory: Bool {
         clients.usedBytes > clients.count &* clients.strideBytes &+ Self.trimSlackBytes
             || exchanges.usedBytes > exchanges.count &* exchanges.strideBytes &+ Self.trimSlackBytes
             || connections.usedBytes > connections.count &* connections.strideBytes &+ Self.trimSlackBytes
@@ -158,10 +161,11 @@ extension Worker where Ring: ~Copyable {
     private mutating func idleWork() {
         guard clock.now &- lastTrim >= Self.idleWorkNanoseconds else { return }
         lastTrim = clock.now
-        _ = clients.trim(sliceBytes: Self.trimSliceBytes)
-        _ = exchanges.trim(sliceBytes: Self.trimSliceBytes)
-        _ = connections.trim(sliceBytes: Self.trimSliceBytes)
-        _ = blocks.trim(sliceBytes: Self.trimSliceBytes)
+        // One high slot that stays taken holds everything below it: no use in waking up for that again and again.
+        trimHelps = clients.trim(sliceBytes: Self.trimSliceBytes)
+        trimHelps = exchanges.trim(sliceBytes: Self.trimSliceBytes) || trimHelps
+        trimHelps = connections.trim(sliceBytes: Self.trimSliceBytes) || trimHelps
+        trimHelps = blocks.trim(sliceBytes: Self.trimSliceBytes) || trimHelps
         counters.store(UInt64(clients.usedBytes + exchanges.usedBytes + connections.usedBytes), at: WorkerCounter.slabBytes.rawValue)
         counters.store(UInt64(blocks.usedBytes), at: WorkerCounter.blockBytes.rawValue)
     }

@@ -37,6 +37,17 @@ struct LoadConfigurationTests {
         #expect(ConfigurationFixture("server { hots = x downstream { } }").load().settings == nil)
     }
 
+    @Test("a secret is in force and never shown, nor is one that is refused")
+    func secret() throws {
+        let fixture = ConfigurationFixture("sticky-secret = \"sixteen bytes at the least\"\n" + server("port = 0"))
+        #expect(fixture.load().settings?.stickySecret == "sixteen bytes at the least")
+        let shown = try #require(fixture.effective().text)
+        #expect(shown.contains("# sticky-secret is set and not shown: main.conf:1:1"))
+        #expect(!shown.contains("sixteen"))
+        let short = ConfigurationFixture("sticky-secret = \"fifteen bytes!!\"\n" + server("port = 0"))
+        #expect(short.messages == ["1:17: error: 'sticky-secret' must have at least 16 bytes that nobody can guess"])
+    }
+
     @Test("a file that cannot be read is one error")
     func unreadable() {
         let loaded = loadConfiguration(path: "/nonexistent/weir.conf", environment: [:], read: readConfigurationFile)

@@ -20,6 +20,26 @@ struct ServerSettingsTests {
         #expect(server.location == SourceLocation(file: "main.conf", line: 1, column: 1))
     }
 
+    @Test(
+        "tcp-user-timeout spares whom write-timeout spares, unless it is written",
+        arguments: [
+            ("", 30_000), ("write-timeout = \"10s\"", 30_000), ("write-timeout = \"45s\"", 45_000), ("write-timeout = 0", 0),
+            ("write-timeout = 0 tcp-user-timeout = \"5s\"", 5_000), ("tcp-user-timeout = 0", 0),
+        ])
+    func userTimeout(_ words: String, _ milliseconds: Int) {
+        #expect(firstServer(server(words))?.tcp.userTimeoutMilliseconds == milliseconds)
+        #expect(backend("addr = 127.0.0.1 port = 1 " + words)?.tcp.userTimeoutMilliseconds == milliseconds)
+    }
+
+    @Test("a tcp-user-timeout that is shorter than write-timeout is said")
+    func shortUserTimeout() {
+        #expect(
+            ConfigurationFixture(server("tcp-user-timeout = \"5s\" write-timeout = \"9s\"")).messages == [
+                "2:1: warning: 'tcp-user-timeout' (5s) ends a peer that takes nothing earlier than 'write-timeout' would (9s)"
+            ])
+        #expect(ConfigurationFixture(server("write-timeout = \"5s\" tcp-user-timeout = \"5s\"")).messages == [])
+    }
+
     @Test("names and words do not care about case")
     func caseInsensitive() {
         #expect(firstServer("SERVER { Port = 9 DownStream A { ADDR = 127.0.0.1 PORT = 1 } LB-Method = RoundRobin }")?.balancing.method == .roundrobin)

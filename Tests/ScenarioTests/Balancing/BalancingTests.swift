@@ -180,4 +180,105 @@ struct BalancingTests {
             #expect(response.fields["X-Backend"] == ["\(1 - home)"])
         }
     }
+
+    /// Two backends with one connection each, and a client that a cookie pins to the first of them, whose connection is taken.
+    private func withPinnedToFull(
+        server: [Setting] = [], downstream: [Setting] = [],
+        _ body: (ProxyUnderTest, _ home: ScriptedBackend, _ other: ScriptedBackend, _ cookie: String, _ held: (ScriptedClient, BackendConnection)) throws -> Void
+    ) throws {
+        let home = try ScriptedBackend()
+        let other = try ScriptedBackend()
+        let settings = [.balancing("none"), .stickyCookie("pin")] + server
+        try withProxy(to: home, other, server: settings, downstream: [.connectionsMax(1)] + downstream, connections: 1) { proxy in
+            let first = try proxy.connect().get("/", answeredBy: home)
+            let pair = try #require(first.fields["Set-Cookie"].first { $0.hasPrefix("pin=") }).prefix { $0 != ";" }
+            let holding = try proxy.connect()
+            try holding.sendRequest("/held")
+            let (_, connection) = try home.receiveRequest()
+            try body(proxy, home, other, "Cookie: \(pair)\r\n", (holding, connection))
+        }
+    }
+
+    private func waiting(_ count: Int, at proxy: ProxyUnderTest) throws {
+        try eventually("\(count) requests are pending") { try proxy.counters().sum("pendingNow") == count }
+    }
+
+    @Test("a client waits for the backend of its cookie while that is full, and holds up nobody else")
+    func stickyToFull() throws {
+        try withPinnedToFull { proxy, home, other, cookie, held in
+            let pinned = try proxy.connect()
+            try pinned.sendRequest("/pinned", fields: cookie)
+            try waiting(1, at: proxy)
+            // A client without a cookie comes later and is served at once, elsewhere.
+            #expect(try proxy.connect().get("/free", answeredBy: other).status == 200)
+            try other.expectNoRequest(for: .milliseconds(30))
+            try held.1.respond(body: "held")
+            #expect(try held.0.receiveResponse().body == Bytes("held"))
+            let (request, connection) = try home.receiveRequest()
+            #expect(request.target == "/pinned")
+            try connection.respond(body: "home")
+            let response = try pinned.receiveResponse()
+            #expect(response.body == Bytes("home"))
+            #expect(response.fields["Set-Cookie"].isEmpty)
+            try waiting(0, at: proxy)
+        }
+    }
+
+    @Test("who waits for a pinned backend is bound by the rules of the queue", arguments: ["server", "downstream"])
+    func stickyIsBounded(place: String) throws {
+        let rules: [Setting] = [.pendingTimeout(300), .pendingMax(1)]
+        try withPinnedToFull(server: place == "server" ? rules : [], downstream: place == "server" ? [] : rules) { proxy, _, other, cookie, _ in
+            let pinned = try proxy.connect()
+            try pinned.sendRequest("/pinned", fields: cookie)
+            try waiting(1, at: proxy)
+            #expect(try proxy.connect().get("/one-more", fields: cookie).status == 503)
+            #expect(try proxy.counters().sum("pendingRefused") == 1)
+            #expect(try pinned.receiveResponse().status == 503)
+            #expect(try proxy.counters().sum("pendingTimeouts") == 1)
+            try other.expectNoRequest(for: .milliseconds(30))
+            try waiting(0, at: proxy)
+        }
+    }
+
+    @Test("who waits for a pinned backend is moved when that goes down")
+    func stickyToLost() throws {
+        try withPinnedToFull(downstream: [.retry(60_000), .retryMax(60_000)]) { proxy, home, other, cookie, held in
+            let pinned = try proxy.connect()
+            try pinned.sendRequest("/pinned", fields: cookie)
+            try waiting(1, at: proxy)
+            home.stopListening()
+            held.1.close()
+            // The one that was held is sent again, elsewhere too.
+            for _ in 0..<2 {
+                let (request, connection) = try other.receiveRequest()
+                try connection.respond(body: request.target)
+            }
+            #expect(try held.0.receiveResponse().body == Bytes("/held"))
+            let response = try pinned.receiveResponse()
+            #expect(response.body == Bytes("/pinned"))
+            #expect(response.fields["Set-Cookie"].contains { $0.hasPrefix("pin=") })
+        }
+    }
+
+    @Test("with the same secret a cookie of one Weir holds on another, with another secret it does not", arguments: [true, false])
+    func stickySecret(same: Bool) throws {
+        let backends = try named(3)
+        defer { backends.forEach { $0.close() } }
+        func configuration(_ secret: String) -> ProxyConfiguration {
+            ProxyConfiguration(
+                global: [.stickySecret(secret)],
+                servers: [.init([.balancing("roundrobin"), .stickyCookie("pin")], downstreams: backends.map { ProxyConfiguration.Downstream($0) })])
+        }
+        let secret = "sixteen bytes at the least"
+        try withProxy(configuration(secret)) { one in
+            try withProxy(configuration(same ? secret : secret + "!")) { two in
+                let first = try one.connect().get("/")
+                let home = try #require(first.fields.only("X-Backend"))
+                let pair = try #require(first.fields["Set-Cookie"].first { $0.hasPrefix("pin=") }).prefix { $0 != ";" }
+                let answers = try (0..<3).map { try two.connect().get("/\($0)", fields: "Cookie: \(pair)\r\n") }
+                #expect(answers.allSatisfy { $0.fields["X-Backend"] == [home] } == same)
+                #expect(answers.allSatisfy { $0.fields["Set-Cookie"].isEmpty } == same)
+            }
+        }
+    }
 }

@@ -69,7 +69,7 @@ struct PendingTests {
 
     @Test("those that time out do not take the others along")
     func staggered() throws {
-        try withOccupied(server: [.pendingTimeout(600)]) { proxy, backend, _, connection in
+        try withOccupied(server: [.pendingTimeout(Int(600 * Patience.factor))]) { proxy, backend, _, connection in
             let second = try proxy.connect()
             try second.sendRequest("/second")
             try waiting(1, at: proxy)

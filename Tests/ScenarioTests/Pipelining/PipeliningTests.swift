@@ -100,7 +100,7 @@ struct PipeliningTests {
 
     @Test("a backend that takes its time is not asked ahead")
     func slowBackend() throws {
-        try SharedConnectionScene.run(clients: 4) { scene in
+        try SharedConnectionScene.run(clients: 4, latency: 2) { scene in
             for _ in 0..<20 {
                 try scene.clients[0].sendRequest("/slow")
                 let (_, connection) = try scene.backend.receiveRequest()

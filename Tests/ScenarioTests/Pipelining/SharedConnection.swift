@@ -9,12 +9,14 @@ struct SharedConnectionScene {
     let backend: ScriptedBackend
     let clients: [ScriptedClient]
 
-    /// Runs `body` with a proxy that shares up to `depth` requests, and with `count` connected clients.
+    /// Runs `body` with a proxy that shares up to `depth` requests, and with `count` connected clients. No machine is so busy
+    /// that its backend looks slow, unless `latency` (milliseconds) says what slow is.
     static func run(
-        clients count: Int, depth: Int = 8, server: [Setting] = [], accessLog: String? = nil, _ body: (SharedConnectionScene) throws -> Void
+        clients count: Int, depth: Int = 8, latency: Int = 60_000, server: [Setting] = [], accessLog: String? = nil,
+        _ body: (SharedConnectionScene) throws -> Void
     ) throws {
         let backend = try ScriptedBackend()
-        let downstream: [Setting] = [.pipeline(depth), .connectionsMax(count + 2)]
+        let downstream: [Setting] = [.pipeline(depth), .pipelineLatency(latency), .connectionsMax(count + 2)]
         try withProxy(to: backend, server: server, downstream: downstream, connections: 1, accessLog: accessLog) { proxy in
             let clients = try (0..<count).map { _ in try proxy.connect() }
             let scene = SharedConnectionScene(proxy: proxy, backend: backend, clients: clients)
@@ -36,8 +38,8 @@ struct SharedConnectionScene {
         return try requests.map { _ in try backend.receiveRequest() }
     }
 
-    /// GETs of `/0`, `/1` … in one tick, all on one backend connection in some order; a machine that is busy makes the backend
-    /// look slow, so it is tried several times.
+    /// GETs of `/0`, `/1` … in one tick, all on one backend connection in some order; a machine that is busy may
+    /// spread what was sent over several ticks, so it is tried several times.
     func shared() throws -> [Arrived] {
         let deadline = Deadline(after: Patience.step * 3)
         while !deadline.isOver {

@@ -159,6 +159,36 @@ struct ClientTimeoutTests {
         }
     }
 
+    @Test("to the kernel a shut window is unacknowledged data: tcp-user-timeout ends whom no timer of ours would", arguments: [true, false])
+    func shutWindow(splice: Bool) throws {
+        let backend = try ScriptedBackend()
+        let server: [Setting] = [.writeTimeout(0), .rateMin(0), .userTimeout(1_000), .splice(splice)]
+        try withProxy(to: backend, server: server, accessLog: "{STATUS} {REASON}") { proxy in
+            let client = try proxy.connect(receiveBuffer: 4_096)
+            try client.sendRequest("/")
+            let (_, connection) = try backend.receiveRequest()
+            try connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+            #expect(try connection.sendWhatIsTaken(Bytes(repeating: 0x61, count: 100_000_000), deadline: Deadline(after: Patience.step * 2)) < 100_000_000)
+            #expect(try proxy.accessLog(lines: 1) == ["200 client-gone"])
+        }
+    }
+
+    @Test("without a write timeout a client may keep its window shut")
+    func mayPause() throws {
+        let backend = try ScriptedBackend()
+        try withProxy(to: backend, server: [.writeTimeout(0), .rateMin(0)]) { proxy in
+            let client = try proxy.connect(receiveBuffer: 4_096)
+            try client.sendRequest("/")
+            let (_, connection) = try backend.receiveRequest()
+            let sending = connection.sendInBackground(Bytes("HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n") + Bytes(repeating: 0x61, count: 20_000_000))
+            // Longer than the kernel waited in the scenario above.
+            #expect(Monitor(false).wait(until: Deadline(after: .seconds(3))) { $0 ? true : nil } == nil)
+            #expect(!sending.isOver)
+            #expect(try client.receiveResponse().body.count == 20_000_000)
+            try sending.join()
+        }
+    }
+
     @Test("a client that reads slower than the least rate is cut off")
     func readsSlowly() throws {
         let backend = try ScriptedBackend()

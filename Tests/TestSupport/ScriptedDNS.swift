@@ -3,8 +3,8 @@ import Glibc
 /// A name server on 127.0.0.1 that answers by a script; the test moves it with `serve()`, so it has no thread and nothing to wait for.
 ///
 /// UDP only. Knows A, AAAA and CNAME.
-final class ScriptedDNS {
-    enum Reply {
+public final class ScriptedDNS {
+    public enum Reply {
         case addresses([String], ttl: UInt32)
         /// The name is another name's, whose addresses follow in the same answer.
         case alias(String, [String], ttl: UInt32, aliasTTL: UInt32)
@@ -13,28 +13,28 @@ final class ScriptedDNS {
         case silence
     }
 
-    enum ResponseCode: UInt8 {
+    public enum ResponseCode: UInt8 {
         case serverFailure = 2
         case nonexistent = 3
         case refused = 5
     }
 
-    enum Kind: UInt16 {
+    public enum Kind: UInt16 {
         case a = 1
         case alias = 5
         case aaaa = 28
     }
 
     /// What to say about a name; families that are missing have no addresses.
-    var script: [String: [Kind: Reply]] = [:]
+    public var script: [String: [Kind: Reply]] = [:]
     /// Questions in the order of their arrival.
-    private(set) var questions: [(name: String, kind: Kind)] = []
-    let fd: Int32
-    let port: UInt16
+    public private(set) var questions: [(name: String, kind: Kind)] = []
+    public let fd: Int32
+    public let port: UInt16
 
-    var address: String { "127.0.0.1:\(port)" }
+    public var address: String { "127.0.0.1:\(port)" }
 
-    init() {
+    public init() {
         fd = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
         var here = sockaddr_in()
         here.sin_family = sa_family_t(AF_INET)
@@ -51,16 +51,16 @@ final class ScriptedDNS {
 
     deinit { close(fd) }
 
-    func setAddresses(_ name: String, _ four: [String], _ six: [String] = [], ttl: UInt32) {
+    public func setAddresses(_ name: String, _ four: [String], _ six: [String] = [], ttl: UInt32) {
         script[name] = [.a: .addresses(four, ttl: ttl), .aaaa: .addresses(six, ttl: ttl)]
     }
 
-    func setBoth(_ name: String, _ reply: Reply) { script[name] = [.a: reply, .aaaa: reply] }
+    public func setBoth(_ name: String, _ reply: Reply) { script[name] = [.a: reply, .aaaa: reply] }
 
-    func count(_ name: String) -> Int { questions.filter { $0.name == name }.count }
+    public func count(_ name: String) -> Int { questions.filter { $0.name == name }.count }
 
     /// Answers everything that has arrived.
-    func serve() {
+    public func serve() {
         var question = [UInt8](repeating: 0, count: 2_048)
         while true {
             var peer = sockaddr_storage()
