@@ -43,6 +43,8 @@ struct WorkerLogs: ~Copyable {
     deinit { entries.deallocate() }
 
     var isOn: Bool { count > 0 }
+    /// Entries that are in use, those that nobody writes to any more included.
+    var openCount: Int { (0..<count).count { entries[$0].buffer != nil } }
 
     // MARK: - Entries
 
