@@ -135,9 +135,9 @@ def main():
     try:
         variants = configurations(folder, arguments.hosts, arguments.rules)
         wanted = arguments.only.split(",") if arguments.only else list(variants)
+        texts = list(dict.fromkeys(variants[name][0] for name in wanted))
         for _ in range(arguments.rounds):
-            for name in wanted:
-                text, host, path = variants[name]
+            for text in texts:
                 file = f"{folder}/weir.conf"
                 open(file, "w").write(text)
                 began = time.time()
@@ -147,10 +147,14 @@ def main():
                 running.append(proxy)
                 wait(FRONT, 120)
                 ready = time.time() - began
-                load(1, host, path)
-                before = cpu(proxy.pid)
-                count = load(arguments.seconds, host, path)
-                figures.setdefault(name, []).append((1e6 * (cpu(proxy.pid) - before) / count, count / arguments.seconds, ready))
+                for name in wanted:
+                    own, host, path = variants[name]
+                    if own != text:
+                        continue
+                    load(1, host, path)
+                    before = cpu(proxy.pid)
+                    count = load(arguments.seconds, host, path)
+                    figures.setdefault(name, []).append((1e6 * (cpu(proxy.pid) - before) / count, count / arguments.seconds, ready))
                 stop(running.pop())
         base = statistics.median(f[0] for f in figures[wanted[0]])
         print(f"{arguments.hosts} virtual hosts with {arguments.rules} rules each, median of {arguments.rounds} rounds")

@@ -234,6 +234,7 @@ SC = {  # name: (path, tls, cache, tool, args)
     "medium":  ("/64k", False, False, "wrk", ["-t1", "-c32"]),
     "large":   ("/1m", False, False, "wrk", ["-t1", "-c16"]),
     "huge":    ("/100m", False, False, "wrk", ["-t1", "-c4", "--timeout", "20s"]),
+    "hugeeach":("/100m", False, False, "curl", 4),   # as huge, each client a process: wrk reads one connection for as long as it brings bytes
     "close":   ("/1k", False, False, "wrk", ["-t1", "-c64", "-H", "Connection: close"]),
     "tls":     ("/1k", True, False, "wrk", ["-t1", "-c64"]),
     "tlslarge":("/1m", True, False, "wrk", ["-t1", "-c16"]),
@@ -254,6 +255,21 @@ def load(lab, sc, seconds, port):
         lat = {k: float(v) * unit[u] for k, v, u in re.findall(r"(50|99)%\s+([\d.]+)([a-z]+)", o)}
         t = float(re.search(r"in ([\d.]+)s", o).group(1)) if re.search(r"in ([\d.]+)s", o) else seconds
         return n, t, lat, err
+    if tool == "curl":
+        begun, times, errors = time.time(), [], 0
+        command = ["taskset", "-c", "1", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{size_download} %{time_total}\\n"]
+        size = None
+        while time.time() < begun + seconds:
+            # Several requests a process, so that starting it is no part of the measurement.
+            running = [subprocess.Popen(command + [url] + ["-o", "/dev/null", url] * 3, stdout=subprocess.PIPE, text=True) for _ in range(args)]
+            for p in running:
+                for line in p.communicate()[0].splitlines():
+                    code, length, took = line.split()
+                    size = size or int(length)
+                    times.append(float(took) * 1e6)
+                    errors += code != "200" or int(length) != size
+        times.sort()
+        return len(times), time.time() - begun, {"50": st.median(times), "99": times[min(len(times) - 1, len(times) * 99 // 100)]}, errors
     o = subprocess.run(["taskset", "-c", "1", "h2load", *args, "-D", str(seconds), url], capture_output=True, text=True).stdout
     n = int(re.search(r"(\d+) succeeded", o).group(1))
     err = int(re.search(r"(\d+) failed", o).group(1))
@@ -294,7 +310,7 @@ def main():
                         if p:
                             stop(p)
                             time.sleep(0.2)
-            print(f"\n== {sc}: {SC[sc][0]} {SC[sc][3]} {' '.join(SC[sc][4])} · median of {a.rounds}")
+            print(f"\n== {sc}: {SC[sc][0]} {SC[sc][3]} {SC[sc][4] if isinstance(SC[sc][4], int) else ' '.join(SC[sc][4])} · median of {a.rounds}")
             print(f"{'proxy':10} {'CPU µs/req':>11} {'CPU s/GiB':>10} {'req/s':>9} {'p50 µs':>9} {'p99 µs':>9} {'errors':>7} {'PSS KiB':>9}")
             for name in a.proxies.split(","):
                 v = res[(sc, name)]

@@ -45,7 +45,7 @@ def backend():
 class Service:
     """The program under NOTIFY_SOCKET and LISTEN_FDS, started as the unit file starts it."""
 
-    def __init__(self, weir, configuration, listener, scratch):
+    def __init__(self, weir, configuration, listener, scratch, limits):
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         name = "weir-package-%d" % os.getpid()
         self.notify.bind("\0" + name)
@@ -58,7 +58,7 @@ class Service:
             os.set_inheritable(3, True)
 
         # The shell's number is the program's: exec keeps it.
-        command = ["sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; exec "$0" run "$1"', weir, configuration]
+        command = limits + ["sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; exec "$0" run "$1"', weir, configuration]
         self.process = subprocess.Popen(
             command, env=environment, preexec_fn=hand_over, close_fds=False, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
@@ -132,9 +132,11 @@ def main():
     with open(configuration, "w") as file:
         file.write('workers = 2\nadmin-socket = "%s/admin"\n%s' % (run, text))
 
+    limits = unit_limits(root) if is_root else []
+
     # A client that came before the program waits in the queue of the port.
     early = socket.create_connection(("127.0.0.1", port), PATIENCE)
-    service = Service(weir, configuration, listener, scratch)
+    service = Service(weir, configuration, listener, scratch, limits)
     service.expect("READY=1", "MAINPID=%d" % service.process.pid, "STATUS=serving on 127.0.0.1:%d" % port)
     request(port, "/early", early)
     for _ in range(20):
@@ -164,10 +166,20 @@ def main():
 
     # The manager holds the port: who comes between two runs is served by the second one.
     between = socket.create_connection(("127.0.0.1", port), PATIENCE)
-    service = Service(weir, configuration, listener, scratch)
+    service = Service(weir, configuration, listener, scratch, limits)
     service.expect("READY=1")
     request(port, "/between", between)
     service.stop()
+
+
+def unit_limits(root):
+    """What the unit file leaves of root's rights, as a command in front of the program."""
+    unit = content(os.path.join(root, "lib/systemd/system/weir.service"))
+    capabilities = re.search(r"^CapabilityBoundingSet=(.+)$", unit, re.M).group(1).lower().replace("cap_", "").split()
+    if not re.search(r"^NoNewPrivileges=yes$", unit, re.M):
+        fail("the unit file allows new privileges")
+    kept = ",".join(["-all"] + ["+" + name for name in capabilities])
+    return ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=" + kept]
 
 
 def rotate(root, scratch, logs, run):

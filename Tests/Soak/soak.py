@@ -382,7 +382,10 @@ class Soak:
 
 
 def settle(setting):
-    """Waits until nothing is open and memory has had its time to come back."""
+    """Waits until nothing is open and memory has had its time to come back.
+
+    Of the descriptors those of the pools are left out: how many backend connections stand is the load's affair.
+    """
     end = time.monotonic() + 30
     while time.monotonic() < end:
         total = setting.stat()["total"]
@@ -390,7 +393,8 @@ def settle(setting):
             break
         time.sleep(0.5)
     time.sleep(8)
-    return memory_bytes(setting.pid), descriptor_count(setting.pid)
+    pooled = sum(backend["connections"] for backend in setting.stat()["backends"])
+    return memory_bytes(setting.pid), descriptor_count(setting.pid) - pooled
 
 
 def read_log(path):
@@ -458,8 +462,9 @@ def main():
         print(f"memory {memory_early >> 10} KiB early, {memory_late >> 10} KiB late")
         if memory_late > memory_early * 1.2 + (4 << 20):
             wrong.append("memory")
-        print(f"descriptors {descriptors_early} early, {descriptors_late} late")
-        if descriptors_late > descriptors_early + 4:
+        print(f"descriptors beside the pools: {descriptors_early} early, {descriptors_late} late")
+        # A pipe that was thrown away early on is another one late.
+        if descriptors_late > descriptors_early + 2:
             wrong.append("descriptors")
         print(
             f"spliced {total['splicedBytes'] >> 20} MiB, copied {total['copiedBytes'] >> 20} MiB, "

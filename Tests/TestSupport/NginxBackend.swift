@@ -7,7 +7,9 @@ public final class NginxBackend: TestBackend {
     private let process: ChildProcess
 
     /// Serves `files` (name to content), `/echo-method`, `/status/NNN` and, chunked, everything below `/chunked/`.
-    public init(files: [String: Bytes] = [:]) throws {
+    ///
+    /// - Parameter locations: more of its `location` blocks.
+    public init(files: [String: Bytes] = [:], locations: String = "") throws {
         folder = try TemporaryFolder()
         let root = try folder.makeFolder("root")
         for (name, content) in files { try FileContent.write(root + "/" + name, content) }
@@ -27,6 +29,7 @@ public final class NginxBackend: TestBackend {
               uwsgi_temp_path \(path)/b4; scgi_temp_path \(path)/b5; client_max_body_size 0;
               server {
                 listen \(free) backlog=1024; root \(root);
+                \(locations)
                 location = /echo-method { return 200 $request_method; }
                 location ~ ^/status/204$ { return 204; }
                 location ~ ^/status/404$ { return 404 missing; }

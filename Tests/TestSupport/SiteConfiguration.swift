@@ -5,7 +5,7 @@ public func virtualHost(_ name: String, aliases: [String] = [], _ settings: [Set
     return "  vhost '\(name)' {\n" + lines.map { "    \($0)\n" }.joined() + "  }"
 }
 
-/// A `rule` section; backends are named by their places among the server's downstreams.
+/// A `rule` section; backends are named by their places in the server's section.
 public func rule(_ name: String, _ settings: [Setting], sections: [String] = [], to backends: Int...) -> String {
     let names = backends.map { "backend\($0)" }.joined(separator: ", ")
     return "rule '\(name)' { \((settings.map(\.line) + sections).joined(separator: " ")) downstreams = { \(names) } }"

@@ -40,3 +40,9 @@ static inline uint64_t clinux_load_relaxed(const uint64_t *at) { return __atomic
 static inline void clinux_store_release(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
 static inline uint64_t clinux_load_acquire(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
 static inline uint64_t clinux_exchange(uint64_t *at, uint64_t value) { return __atomic_exchange_n(at, value, __ATOMIC_ACQ_REL); }
+/* Puts `wanted` in place of `*seen`, or reads into `*seen` what stands there; relaxed, for words that order nothing but themselves. */
+static inline _Bool clinux_compare_exchange(uint64_t *at, uint64_t *seen, uint64_t wanted) {
+    return __atomic_compare_exchange_n(at, seen, wanted, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+/* Adds; returns what stood there before. */
+static inline uint64_t clinux_add_relaxed(uint64_t *at, uint64_t amount) { return __atomic_fetch_add(at, amount, __ATOMIC_RELAXED); }

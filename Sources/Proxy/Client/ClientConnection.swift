@@ -74,6 +74,8 @@ struct ClientConnection: BitwiseCopyable {
     var requestCount: UInt32 = 0
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0
+    /// Port that it came to, once somebody asked; 0 = not yet, or a unix socket.
+    var localPort: UInt16 = 0
     /// Bytes thrown away while lingering.
     var drainedBytes = 0
     /// Since when the peer is waited for without a break, and how many bytes it moved since: the measure of its rate.

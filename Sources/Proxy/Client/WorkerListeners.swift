@@ -103,6 +103,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// No accept of the ring is in flight: takes the rest of the queue by hand.
+    @inline(never)
     mutating func emptyAndClose(_ place: Int) {
         let fd = listeners.entries[place].fd
         for _ in 0..<Self.lastAcceptsMax {

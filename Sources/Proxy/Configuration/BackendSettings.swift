@@ -27,6 +27,10 @@ struct BackendSettings: Sendable {
     var weight = 1
     var pending: PendingSettings?  // nil = the server's
     var tcp = SocketSettings(notSentLowBytes: 0)
+    /// Connections begin with a PROXY head and serve one client each.
+    var proxyHead = SentProxyHead.off
+
+    enum SentProxyHead: String, Sendable, CaseIterable { case off, v1, v2 }
 }
 
 /// Where a backend is: a literal, a unix path or a name to resolve.

@@ -155,6 +155,7 @@ final class ConfigReader {
             origins[place.key + row.word] = location
             diagnostics.warning(valueLocation, "'\(row.word)' \(sentence)")
         case .error(let sentence): diagnostics.error(valueLocation, "'\(row.word)' \(sentence)")
+        case .errorAt(let place, let sentence): diagnostics.error(place, "'\(row.word)' \(sentence)")
         }
     }
 

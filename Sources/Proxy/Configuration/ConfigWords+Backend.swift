@@ -128,6 +128,10 @@ private func answerRows() -> Rows {
             .with { $0.defaultText = "a quarter of high-watermark" },
         .flag("tcp-nodelay", .weir, \.settings.tcp.noDelay, "TCP_NODELAY on sockets to this backend.")
             .with { $0.defaultText = "as disable-downstream-nagle of the server" },
+        .custom(
+            "send-proxy-protocol", .weir, .choice(BackendSettings.SentProxyHead.allCases.map(\.rawValue)),
+            "Connections begin with a PROXY head that names the client, and serve that client alone.",
+            assign: { $0.settings.proxyHead = .init(rawValue: $1.text) ?? .off }, show: { $0.settings.proxyHead.rawValue }),
     ]
 }
 
@@ -187,6 +191,9 @@ private func finishPlace(_ draft: inout BackendDraft, _ section: ReadSection) {
 }
 
 private func finishPool(_ draft: inout BackendDraft, _ section: ReadSection) {
+    if draft.settings.proxyHead != .off && draft.settings.pipeline > 1 {
+        section.error("pipeline", "'pipeline' shares connections between clients, which 'send-proxy-protocol' forbids")
+    }
     let kept = draft.settings.connections
     draft.settings.connectionsMax = draft.connectionsMax ?? (kept == 0 ? 256 : kept)
     if kept > draft.settings.connectionsMax {

@@ -64,13 +64,3 @@ extension ConfigSection {
         return enabled
     }
 }
-
-/// `rate-limit` of a server, a virtual host or a rule.
-func rateLimitSection<Owner>() -> NestedRows<Owner> {
-    func row(_ word: String, _ sentence: String) -> Setting<Unbuilt> {
-        .coming(word, .rproxy2, .size(1...Int.max), "rate limiting", default: "no limit", sentence)
-    }
-    return nested(
-        "rate-limit", .rproxy2, rows([row("read", "Bytes of bodies per second from clients."), row("write", "Bytes of bodies per second to clients.")]),
-        feature: "rate limiting", "Bytes per second, shared by all exchanges here.")
-}

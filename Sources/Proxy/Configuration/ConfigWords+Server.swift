@@ -14,7 +14,7 @@ struct ServerDraft {
     var operatorLog: LogSettings?
     var backends: [BackendDraft] = []
     var virtualHosts: [VirtualHostDraft] = []
-    var rewrites: [PrefixRewriteDraft] = []
+    var rewrites: [RewriteDraft] = []
 
     init(_ section: ConfigSection? = nil) {
         settings.location = section?.name.location ?? .none
@@ -33,8 +33,9 @@ private typealias Rows = [Setting<ServerDraft>]
 func serverRows() -> SectionRows<ServerDraft> {
     SectionRows(
         blank: ServerDraft(),
-        settings: listenerRows() + timerRows() + limitRows() + relayRows() + balancingRows(\.settings.balancing) + socketRows()
-            + healthRows() + answerRows(\.settings.scope),
+        settings: listenerRows() + proxyProtocolRows(\.settings.proxyProtocol) + timerRows() + limitRows() + relayRows()
+            + balancingRows(\.settings.balancing) + socketRows() + healthRows() + answerRows(\.settings.scope)
+            + [trustedPeersRow(\.settings.trustedPeers)] + editRows(\.settings.scope),
         sections: serverSections(),
         finish: finishServer)
 }
@@ -271,6 +272,6 @@ private func serverSections() -> [NestedRows<ServerDraft>] {
             blank: { server, section in BackendDraft(section, noDelay: server.noDelayBackend ?? true) },
             store: { server, backend, _ in server.backends.append(backend) },
             all: { $0.backends.map { ($0.settings.name, $0) } }),
-        tlsSection(), virtualHostSection(), rewriteSection(), rateLimitSection(),
-    ] + answerSections(\.settings.scope)
+        tlsSection(), virtualHostSection(), rewriteSection(),
+    ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope)
 }

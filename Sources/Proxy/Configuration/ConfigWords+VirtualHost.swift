@@ -34,13 +34,6 @@ struct RuleDraft {
     }
 }
 
-/// RProxy 1's `rewrite` while it is read.
-struct PrefixRewriteDraft {
-    var location = SourceLocation.none
-    var source = ""
-    var destination = ""
-}
-
 /// `vhost` with everything in it.
 func virtualHostSection() -> NestedRows<ServerDraft> {
     .section(
@@ -63,20 +56,21 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
                 },
                 show: { $0.names.count < 2 ? nil : "{ \($0.names.dropFirst().map { quotedText($0.text) }.joined(separator: ", ")) }" }),
             .flag("default", .weir, \.settings.isDefault, "Takes the requests whose name no virtual host has.").with { $0.inBothDialects = true },
-            .coming("strip-headers", .rproxy2, .list, "removing fields of answers", default: "empty", "Fields to remove from answers."),
-        ] + answerRows(\.settings.scope),
+        ] + answerRows(\.settings.scope) + editRows(\.settings.scope, .rproxy2),
         sections: [
-            tlsSection(), siteLogging(\.settings.scope, .rproxy2), siteHeaders(\.settings.scope), rateLimitSection(),
+            tlsSection(), loggingSection(\.settings.scope), siteHeaders(\.settings.scope),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
                 "Which paths go to which backends; the first rule that takes a path counts.",
                 blank: { _, section in RuleDraft(section) }, store: { host, rule, _ in host.rules.append(rule) },
                 all: { $0.rules.map { ($0.settings.name, $0) } }),
-        ] + answerSections(\.settings.scope),
+        ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope),
         finish: { host, section in
             finishAnswers(host.settings.scope, section)
             host.settings.aliases = host.names.dropFirst().map(\.text)
-            if host.rules.isEmpty && !host.settings.scope.answers.answersAll { section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404") }
+            if host.rules.isEmpty && !host.settings.scope.answers.answersAll {
+                section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404")
+            }
         })
 }
 
@@ -109,8 +103,11 @@ private func ruleRows() -> SectionRows<RuleDraft> {
                 timer("upstream-read-timeout", \.settings.bodyGapMilliseconds, "Longest pause of a client in the body of a request."),
                 timer("upstream-write-timeout", \.settings.writeProgressMilliseconds, "Longest time a client may take nothing of an answer."),
                 passthroughRow(\.settings.isPassthrough),
-            ] + delegationRows(\.settings.delegation) + answerRows(\.settings.scope),
-        sections: [siteLogging(\.settings.scope, .weir), siteHeaders(\.settings.scope), rateLimitSection()] + answerSections(\.settings.scope),
+            ] + delegationRows(\.settings.delegation) + answerRows(\.settings.scope) + editRows(\.settings.scope),
+        sections: [
+            loggingSection(\.settings.scope).new, siteHeaders(\.settings.scope),
+            rewriteSection(\.settings.rewrite), reverseSection(\.settings.reverses),
+        ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope),
         finish: { rule, section in
             finishRule(&rule, section)
             finishAnswers(rule.settings.scope, section)
@@ -118,29 +115,13 @@ private func ruleRows() -> SectionRows<RuleDraft> {
         })
 }
 
-/// RProxy 1's `rewrite`: a pattern and what takes its place.
+/// RProxy 1's `rewrite`: a pattern that takes requests, and what takes the place of their path.
 func rewriteSection() -> NestedRows<ServerDraft> {
-    let feature = FeatureStatus.coming("rewriting of paths")
-    return .section(
-        "rewrite", .rproxy1,
-        SectionRows(
-            blank: PrefixRewriteDraft(),
-            settings: [
-                .custom(
-                    "src", .rproxy1, .text, "Pattern with at least one group.", assign: { $0.source = $1.text },
-                    show: { quotedText($0.source) }
-                ).with { $0.defaultText = "not set" },
-                .custom(
-                    "dst", .rproxy1, .text, "What takes the place of everything up to the end of the last group.",
-                    assign: { $0.destination = $1.text }, show: { quotedText($0.destination) }
-                ).with { $0.defaultText = "not set" },
-            ]), repeatable: true, status: feature, "Takes the paths in which src is found, and changes them; the first one counts.",
-        blank: { _, section in
-            var rewrite = PrefixRewriteDraft()
-            rewrite.location = section.name.location
-            return rewrite
-        },
-        store: { server, rewrite, _ in server.rewrites.append(rewrite) }, all: { $0.rewrites.map { (nil, $0) } })
+    .section(
+        "rewrite", .rproxy1, rewriteRows(isRProxy1: true), repeatable: true,
+        "Takes the paths in which src is found, and changes them; the first one counts.",
+        blank: { _, section in RewriteDraft(section) }, store: { server, rewrite, _ in server.rewrites.append(rewrite) },
+        all: { $0.rewrites.map { (nil, $0) } })
 }
 
 /// `headers` of a virtual host or a rule: takes the place of those of the next level up as a whole.
@@ -151,20 +132,18 @@ private func siteHeaders<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>) 
         all: { owner in owner[keyPath: scope].forwarded.map { [(nil, HeadersDraft($0))] } ?? [] })
 }
 
-/// `logging` of a virtual host or a rule.
-private func siteLogging<Owner>(_ scope: WritableKeyPath<Owner, ScopeSettings>, _ origin: WordOrigin) -> NestedRows<Owner> {
-    .section(
-        "logging", origin, loggingRows(alsoFlat: false), "Logs of its own, in place of those of the next level up.",
-        blank: { _, _ in LoggingDraft() },
-        store: { owner, logging, _ in
-            owner[keyPath: scope].accessLog = logging.request
-            owner[keyPath: scope].errorLog = logging.error
-        },
-        all: { owner in
-            guard let request = owner[keyPath: scope].accessLog, let error = owner[keyPath: scope].errorLog else { return [] }
-            var logging = LoggingDraft()
-            logging.request = request
-            logging.error = error
-            return [(nil, logging)]
-        })
+extension NestedRows {
+    /// The section where RProxy has none like it: all its words are new there.
+    fileprivate var new: NestedRows {
+        NestedRows(
+            word: word, origin: .weir, sentence: sentence, title: title, repeatable: repeatable, status: status, inBothDialects: inBothDialects,
+            read: read, show: show,
+            entries: { path in
+                entries(path).map { entry in
+                    var entry = entry
+                    entry.origin = .weir
+                    return entry
+                }
+            })
+    }
 }

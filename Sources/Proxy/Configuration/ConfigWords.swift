@@ -34,9 +34,6 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 },
                 show: { $0.settings.resolvers.isEmpty ? nil : "{ \($0.settings.resolvers.map(quotedText).joined(separator: ", ")) }" }
             ).with { $0.defaultText = "those of /etc/resolv.conf" },
-            .count(
-                "match-limit", .weir, \.settings.matchStepsMax, 1_000...100_000_000,
-                "Steps that the search for a regular expression may take; one that takes more counts as not found."),
             .text(
                 "sticky-secret", .weir, \.settings.stickySecret,
                 "What the values of sticky cookies are made with: the same text on all machines that serve the same clients, and after restarts."
@@ -45,9 +42,16 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 $0.defaultText = "random, new with each start"
                 $0.isSecret = true
             },
+            .count(
+                "match-limit", .weir, \.settings.matchStepsMax, 1_000...100_000_000,
+                "Steps that the search for a regular expression may take; one that takes more counts as not found."),
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),
+            .count(
+                "client-table-size", .weir, \.settings.clientTableEntries, 1_024...(1 << 28),
+                "Entries of the table for limits by client address, 16 bytes each, rounded up to a power of two; the oldest goes when it is full."
+            ),
             .count(
                 "debug-trap-at-request", .weir, \.settings.debugTrapAtRequest, 0...Int(Int32.max),
                 "Debugging: a worker traps at its n-th request, to see the restart; 0 never."),
@@ -147,7 +151,11 @@ private func finishConfiguration(_ draft: inout ConfigurationDraft, _ section: R
 private func finishOperatorLog(_ draft: inout ConfigurationDraft, _ section: ReadSection) {
     var chosen: (log: LogSettings, location: SourceLocation)?
     for server in draft.servers {
-        let sites = server.settings.virtualHosts.compactMap { site in site.scope.operatorLog.map { ($0, site.location) } }
+        let sites = server.settings.virtualHosts.flatMap { site in
+            ([(site.scope, site.location)] + site.rules.map { ($0.scope, $0.location) }).compactMap { scope, location in
+                scope.operatorLog.map { ($0, location) }
+            }
+        }
         let own = server.operatorLog.map { [($0, server.settings.location)] } ?? []
         for (log, location) in own + sites {
             if section.has("logging") {

@@ -6,6 +6,8 @@ struct ForeignTexts {
     var format: (String) -> String? = { _ in nil }
     /// A regular expression.
     var pattern: (String) -> String? = { _ in nil }
+    /// How many groups in parentheses a regular expression has.
+    var groups: (String) -> Int = { _ in 9 }
     /// The value of a field, with the tokens of the logs.
     var value: (String) -> String? = { _ in nil }
     /// A URI with these tokens.

@@ -29,6 +29,8 @@ struct GlobalSettings: Sendable {
     var efficiencyMode = false
     /// Debug setting: the n-th request on a worker traps it; 0 = never.
     var debugTrapAtRequest = 0
+    /// Entries of the table in which limits by client address are kept; 16 bytes each.
+    var clientTableEntries = 65_536
     var servers: [ServerSettings] = []
 }
 

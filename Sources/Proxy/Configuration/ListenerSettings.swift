@@ -15,6 +15,8 @@ struct ServerSettings: Sendable {
     var splice = SpliceSettings()
     var via: String?  // pseudonym for Via; nil = no Via
     var forwarded = ForwardingSettings()
+    /// Whose fields about their own clients count.
+    var trustedPeers: [AddressBlock] = []
     var allowTrace = false
     /// Answered by us before host and rule are known; nil = none.
     var healthPath: String?
@@ -24,6 +26,7 @@ struct ServerSettings: Sendable {
     var accessLog = LogSettings()
     var errorLog = LogSettings()
     var backends: [BackendSettings] = []
+    var proxyProtocol = ProxyProtocolSettings()
     /// What its virtual hosts and rules inherit, beside `forwarded` and the logs above.
     var scope = ScopeSettings()
     /// Empty = every request goes to all backends.
@@ -80,9 +83,17 @@ struct SpliceSettings: Sendable, Equatable {
 
 struct ForwardingSettings: Sendable, Equatable {
     enum ForwardedFor: Sendable { case off, rproxy, append, replace }
+    /// Of RFC 7239.
+    enum Forwarded: Sendable { case off, append, replace }
     var forwardedFor = ForwardedFor.off
+    var forwarded = Forwarded.off
     var proto = false
     var host = false
+    var port = false
+    var requestID = false
+    var requestIDName = "X-Request-Id"
+    /// Clients get it too.
+    var requestIDEcho = false
 }
 
 struct SocketSettings: Sendable, Equatable {

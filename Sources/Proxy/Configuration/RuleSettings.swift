@@ -35,6 +35,10 @@ struct RuleSettings: Sendable {
     var bodyGapMilliseconds: Int?
     var writeProgressMilliseconds: Int?
     var scope = ScopeSettings()
+    /// What becomes of target and host; nil = they stay.
+    var rewrite: RewriteSettings?
+    /// What is mapped back beside the prefix of `rewrite`.
+    var reverses: [ReverseSettings] = []
     /// After the head, bytes pass unread.
     var isPassthrough = false
     var delegation = DelegationSettings()

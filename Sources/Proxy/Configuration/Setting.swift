@@ -31,6 +31,8 @@ enum Assigned {
     /// Sentences that follow the setting's name.
     case warning(String)
     case error(String)
+    /// The same about one word of a list.
+    case errorAt(SourceLocation, String)
 }
 
 /// One setting of a section: everything that is to be said about a word, said once.

@@ -19,6 +19,7 @@ func finishRule(_ draft: inout RuleDraft, _ section: ReadSection) {
     } else if written.isEmpty {
         section.error("uri-match", "rule '\(name)' has no matcher: it needs uri-match, uri-gmatch or uri-rmatch; uri-gmatch = \"*\" takes every request")
     }
+    if section.has("downstreams"), draft.backends == nil { draft.backends = [] }
     draft.balancingWords = Set(balancingWords.filter(section.has))
     (draft.exact, draft.glob, draft.pattern) = draft.settings.matcher.words
 }
@@ -74,12 +75,11 @@ private func siteOfRewrites(_ draft: ServerDraft, _ reader: ConfigReader) -> Vir
     site.location = draft.rewrites[0].location
     site.name = "*"
     site.rules = draft.rewrites.map { rewrite in
-        if rewrite.source.isEmpty { reader.diagnostics.error(rewrite.location, "this 'rewrite' has no 'src'") }
-        if let complaint = reader.foreign.pattern(rewrite.source) { reader.diagnostics.error(rewrite.location, "'src' \(complaint)") }
         var rule = RuleSettings()
         rule.location = rewrite.location
-        rule.name = rewrite.source
-        rule.matcher = .pattern(rewrite.source)
+        rule.name = rewrite.source ?? ""
+        rule.matcher = .pattern(rule.name)
+        rule.rewrite = rewrite.settings
         rule.backends = draft.backends.indices.filter { draft.backends[$0].untitled }
         return rule
     }

@@ -31,6 +31,7 @@ func finishServer(_ draft: inout ServerDraft, _ section: ReadSection) {
     finishBackends(&draft, section)
     finishVirtualHosts(&draft, section)
     checkBalancing(draft.settings.balancing, section)
+    finishProxyProtocol(draft.settings.proxyProtocol, section)
     finishAnswers(draft.settings.scope, section)
     let limits = draft.settings.limits
     if limits.requestLineBytesMax > limits.headBytesMax {

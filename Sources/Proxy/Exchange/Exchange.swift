@@ -40,6 +40,8 @@ struct Exchange: BitwiseCopyable {
         /// Passes the steps from `route` on for a second time, because the plan has changed: what counts requests has
         /// counted this one.
         static let rerouted = Flags(rawValue: 1_048_576)
+        /// Comes from a peer whose fields about its own clients count.
+        static let fromTrustedPeer = Flags(rawValue: 1 << 30)
     }
 
     /// How the answer's body ends toward the client.
@@ -73,6 +75,11 @@ struct Exchange: BitwiseCopyable {
     var fields: UnsafeMutablePointer<FieldRange>
     var fieldBlock: UnsafeMutablePointer<Block>?
     var fieldCount: Int = 0
+
+    /// The target that the backend gets, where it is another one.
+    var target: UnsafeMutablePointer<Block>?
+    /// Place of the field with the identifier that a trusted peer gave the request; -1 = it has ours.
+    var identifierField: Int16 = -1
 
     // The request's body.
     var requestRemaining: UInt64 = 0

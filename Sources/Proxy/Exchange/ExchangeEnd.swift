@@ -74,6 +74,7 @@ extension Worker where Ring: ~Copyable {
         if let block = exchange.pointee.trailers { blocks.giveBack(block) }
         if let block = exchange.pointee.captured { blocks.giveBack(block) }
         if let block = exchange.pointee.fieldBlock { blocks.giveBack(block) }
+        if let block = exchange.pointee.target { blocks.giveBack(block) }
         if exchange.pointee.flags.contains(.tunnel) { leaveTunnel(exchange) } else { leavePlan(exchange) }
         exchanges.giveBack(exchange.pointee.slot)
         count(.exchangesOpen, -1)

@@ -5,7 +5,7 @@ enum FailureReason: UInt8 {
     case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
     case bodyTooLarge, methodRefused, pathRefused, targetTooLong
     // The configuration's.
-    case noVirtualHost, noRule
+    case noVirtualHost, noRule, patternLimit
     // Ours.
     case pendingTimeout, pendingFull, outOfMemory, stopping, noBackend, maintenance
     // Where a backend sent the request on.
@@ -33,6 +33,7 @@ enum FailureReason: UInt8 {
         case .targetTooLong: "target-too-long"
         case .noVirtualHost: "no-virtual-host"
         case .noRule: "no-rule"
+        case .patternLimit: "pattern-limit"
         case .pendingTimeout: "pending-timeout"
         case .pendingFull: "pending-full"
         case .outOfMemory: "out-of-memory"

@@ -35,6 +35,7 @@ extension Worker where Ring: ~Copyable {
         record.client = UnsafePointer(clientAddress(client))
         record.workerIndex = UInt32(index)
         record.requestID = requestID(exchange.pointee.startedWall, exchange.pointee.sequence)
+        record.peerRequestID = peerRequestID(exchange)
         record.startNanoseconds = exchange.pointee.startedWall
         record.endNanoseconds = clock.wall
         record.totalNanoseconds = Int64(clock.now &- exchange.pointee.startedAt)
@@ -42,6 +43,7 @@ extension Worker where Ring: ~Copyable {
         if exchange.pointee.firstByteAt >= exchange.pointee.sentAt, exchange.pointee.sentAt > 0 {
             record.firstByteNanoseconds = Int64(exchange.pointee.firstByteAt &- exchange.pointee.sentAt)
         }
+        if exchange.pointee.rule.pointee.name.count > 0 { record.ruleName = exchange.pointee.rule.pointee.name.slice }
         record.method = byteSlice(exchange, head.methodStart, head.methodLength)
         record.target = byteSlice(exchange, head.targetStart, head.targetLength)
         record.path =
@@ -79,7 +81,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Names a request: worker, time, and a number that no other of its requests has.
-    private mutating func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
+    mutating func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
         (wallNanoseconds / 1_000_000) &<< 24 ^ UInt64(index) &<< 52 ^ sequence & 0xFF_FFFF
     }
 

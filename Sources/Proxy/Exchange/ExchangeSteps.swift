@@ -181,23 +181,4 @@ extension Worker where Ring: ~Copyable {
     }
 
     private mutating func limit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult { .next(.answer) }
-
-    /// Takes out what we say ourselves toward the backend; it is written anew by `sendRequest`.
-    private mutating func rewrite(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        let forwarding = exchange.pointee.rule.pointee.forwarding
-        let replacesFor = forwarding.forwardedFor == .rproxy || forwarding.forwardedFor == .replace
-        let fields = fields(exchange)
-        var at = 0
-        while at < exchange.pointee.fieldCount {
-            switch fields[at].name {
-            case .xForwardedFor where replacesFor || forwarding.forwardedFor == .append:
-                fields[at].flags.insert(.dropped)
-            case .xForwardedProto where forwarding.proto: fields[at].flags.insert(.dropped)
-            case .xForwardedHost where forwarding.host: fields[at].flags.insert(.dropped)
-            default: break
-            }
-            at &+= 1
-        }
-        return .next(.selectBackend)
-    }
 }

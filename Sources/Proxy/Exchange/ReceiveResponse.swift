@@ -52,6 +52,7 @@ extension Worker where Ring: ~Copyable {
         guard client.pointee.output.count < servers[Int(client.pointee.server)].plan.highBytes else { return }
         let room = responseHead.headLength &+ 64
         guard let place = client.pointee.output.reserve(room, from: &blocks) else { return }
+        _ = markAnswerFields(exchange.pointee.rule.pointee.rewriting, maps: false)
         var writer = HeadWriter(base: place, capacity: room)
         appendStatusLine(to: &writer)
         appendResponseFields(to: &writer)
@@ -101,7 +102,13 @@ extension Worker where Ring: ~Copyable {
         }
         if keeps { exchange.pointee.flags.insert(.keepsClient) } else { exchange.pointee.flags.remove(.keepsClient) }
         let cookie = exchange.pointee.flags.contains(.setsCookie) ? exchange.pointee.rule.pointee.stickyCookie : nil
-        let room = responseHead.headLength &+ 256 &+ (server.pointee.plan.via?.count ?? 0) &+ (cookie?.count ?? 0)
+        let plan = exchange.pointee.rule.pointee.rewriting
+        var added = 0
+        if plan.pointee.changesAnswers {
+            added = markAnswerFields(plan, maps: true) &+ editRoom(plan.pointee.responseEdits, headLength: exchange.pointee.head.headLength &+ responseHead.headLength)
+            if plan.pointee.forwarding.echoesRequestID { added &+= requestIdentifierBytesMax &+ (plan.pointee.forwarding.requestID?.count ?? 0) }
+        }
+        let room = responseHead.headLength &+ 256 &+ added &+ (server.pointee.plan.via?.count ?? 0) &+ (cookie?.count ?? 0)
         guard let place = client.pointee.output.reserve(room, from: &blocks) else {
             answer(exchange, 503, .outOfMemory)
             return .done
@@ -109,6 +116,7 @@ extension Worker where Ring: ~Copyable {
         var writer = HeadWriter(base: place, capacity: room)
         appendStatusLine(to: &writer)
         appendResponseFields(to: &writer)
+        if plan.pointee.changesAnswers { appendChanges(plan, exchange, to: &writer) }
         if responseHead.isSwitch {
             appendUpgrade(to: &writer)
         } else if !keeps {
@@ -133,6 +141,16 @@ extension Worker where Ring: ~Copyable {
         exchange.pointee.flags.insert(.answerBegun)
         markDirty(client)
         return .next(.deliver)
+    }
+
+    private mutating func appendChanges(
+        _ plan: UnsafePointer<RewritePlan>, _ exchange: UnsafeMutablePointer<Exchange>, to writer: inout HeadWriter
+    ) {
+        appendMappedFields(plan, exchange, to: &writer)
+        appendEdits(plan.pointee.responseEdits, exchange, isAnswer: true, to: &writer)
+        guard plan.pointee.forwarding.echoesRequestID else { return }
+        plan.pointee.forwarding.appendRequestID(
+            peerRequestID(exchange), requestID(exchange.pointee.startedWall, exchange.pointee.sequence), to: &writer)
     }
 
     private mutating func appendUpgrade(to writer: inout HeadWriter) {

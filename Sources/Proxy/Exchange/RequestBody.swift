@@ -79,7 +79,8 @@ extension Worker where Ring: ~Copyable {
                 }
                 at = start &+ count
             case .end(let next):
-                guard endChunks(&connection.pointee.output, &exchange.pointee.trailers) else {
+                guard endChunks(
+                    &connection.pointee.output, &exchange.pointee.trailers, without: exchange.pointee.rule.pointee.rewriting.pointee.dropped) else {
                     answer(exchange, 400, .badRequest)
                     return length
                 }
@@ -183,7 +184,11 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Appends the last chunk and the trailer fields that may pass; false when they are unreadable.
-    mutating func endChunks(_ queue: inout ByteQueue, _ trailers: inout UnsafeMutablePointer<Block>?) -> Bool {
+    ///
+    /// - Parameter dropped: names that do not pass: a field is no more believable at the end of a message.
+    mutating func endChunks(
+        _ queue: inout ByteQueue, _ trailers: inout UnsafeMutablePointer<Block>?, without dropped: FieldNameSet
+    ) -> Bool {
         guard appendText("0\r\n", to: &queue) else { return false }
         if let block = trailers {
             trailers = nil
@@ -193,6 +198,11 @@ extension Worker where Ring: ~Copyable {
             guard case .complete(let fieldCount) = parseTrailers(span, fields: &fields, fieldsMax: 100),
                 let place = queue.reserve(block.count, from: &blocks)
             else { return false }
+            var at = 0
+            while at < fieldCount {
+                if dropped.contains(fields[at], span) { fields[at].flags.insert(.dropped) }
+                at &+= 1
+            }
             var writer = HeadWriter(base: place, capacity: block.count)
             writer.appendKeptFields(bytes: span, fields: fields.span, count: fieldCount, fieldsEnd: block.count)
             guard !writer.overflowed else { return false }

@@ -80,7 +80,9 @@ extension Worker where Ring: ~Copyable {
         if !exchange.pointee.flags.contains(.abandoned) {
             let client = clients[exchange.pointee.client]
             if exchange.pointee.answerFraming == .chunked {
-                guard endChunks(&client.pointee.output, &connection.pointee.trailers) else {
+                guard endChunks(
+                    &client.pointee.output, &connection.pointee.trailers,
+                    without: exchange.pointee.rule.pointee.rewriting.pointee.droppedOfAnswers) else {
                     onConnectionLost(connection, .badAnswer)
                     return
                 }

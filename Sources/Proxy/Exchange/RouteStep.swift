@@ -10,6 +10,7 @@ extension Worker where Ring: ~Copyable {
             return refuseUnlessAnswered(exchange, .noVirtualHost)
         }
         let host = server.pointee.plan.virtualHosts.baseAddress! + Int(number)
+        exchange.pointee.rule = host.pointee.fallback
         var path = UnsafeRawBufferPointer(start: nil, count: 0)
         if host.pointee.rules.readsPath {
             guard let normal = normalPath(exchange) else {
@@ -21,7 +22,6 @@ extension Worker where Ring: ~Copyable {
         let match = host.pointee.rules.match(path, patterns)
         if match.gaveUp >= 0 { tellOfGivingUp(host.pointee.rules.label(match.gaveUp)) }
         guard match.rule >= 0 else {
-            exchange.pointee.rule = host.pointee.fallback
             return refuseUnlessAnswered(exchange, .noRule)
         }
         exchange.pointee.rule = host.pointee.plans.baseAddress! + Int(match.rule)
@@ -39,11 +39,14 @@ extension Worker where Ring: ~Copyable {
 
     /// The request's path in its normal form, good until the next request is routed; nil where it has none. `*` for
     /// OPTIONS of the server as a whole.
-    private mutating func normalPath(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeRawBufferPointer? {
+    mutating func normalPath(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeRawBufferPointer? {
         let head = exchange.pointee.head
         if head.form == .asterisk { return UnsafeRawBufferPointer(slice(exchange, head.targetStart, head.targetLength)) }
-        // `http://host` means its root (RFC 9110 §4.2.3).
-        guard head.pathLength > 0 else { return UnsafeRawBufferPointer(start: StaticString("/").utf8Start, count: 1) }
+        // `http://host` means its root, but with OPTIONS the server as a whole (RFC 9112 §3.2.4).
+        guard head.pathLength > 0 else {
+            let whole: StaticString = head.method == .options && !head.hasQuery ? "*" : "/"
+            return UnsafeRawBufferPointer(start: whole.utf8Start, count: 1)
+        }
         let path = slice(exchange, head.pathStart, head.pathLength)
         let bytes = path.span
         if isNormalPath(bytes) { return UnsafeRawBufferPointer(path) }
@@ -75,7 +78,5 @@ extension Worker where Ring: ~Copyable {
         leavePlan(exchange)
         enterPlan(exchange, server)
         exchange.pointee.flags.insert(.rerouted)
-        // What another rule took out of the head may be wanted by this one.
-        for at in 0..<exchange.pointee.fieldCount { exchange.pointee.fields[at].flags.remove(.dropped) }
     }
 }

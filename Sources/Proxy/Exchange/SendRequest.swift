@@ -7,8 +7,8 @@ extension Worker where Ring: ~Copyable {
         let head = exchange.pointee.head
         let server = servers + Int(exchange.pointee.server)
         let label = backends[UInt32(connection.pointee.backend)].pointee.names.pointee.label
-        let extra = 512 &+ label.count &+ head.hostLength &+ forwardedLength(exchange) &+ (server.pointee.plan.via?.count ?? 0)
-        let room = head.headLength &+ extra
+        let plan = exchange.pointee.rule.pointee.rewriting
+        let room = head.headLength &+ addedLength(exchange, plan, label) &+ (server.pointee.plan.via?.count ?? 0)
         guard let place = connection.pointee.output.reserve(room, from: &blocks) else {
             let isTooLarge = BlockSize.holding(room) == nil
             answer(exchange, isTooLarge ? 431 : 503, isTooLarge ? .badRequest : .outOfMemory)
@@ -18,16 +18,23 @@ extension Worker where Ring: ~Copyable {
         let bytes = slice(exchange, 0, head.headLength).span
         writer.append(bytes.extracting(head.methodStart..<(head.methodStart &+ head.methodLength)))
         writer.append(" ")
-        appendTarget(head, bytes, to: &writer)
+        if let target = exchange.pointee.target {
+            writer.append(UnsafeBufferPointer(start: target.begin.assumingMemoryBound(to: UInt8.self), count: target.count).span)
+        } else {
+            appendTarget(head, bytes, to: &writer)
+        }
         writer.append(" HTTP/1.1\r\n")
         let table = UnsafeBufferPointer(start: fields(exchange), count: exchange.pointee.fieldCount).span
-        if head.hostField < 0 {
-            appendHost(head, bytes, label, to: &writer)
+        switch plan.pointee.host {
+        case .client: if head.hostField < 0 { appendHost(head, bytes, label, to: &writer) }
+        case .backend: appendHost(label, to: &writer)
+        case .name(let name): appendHost(name, to: &writer)
         }
         writer.appendKeptFields(
             bytes: bytes, fields: table, count: exchange.pointee.fieldCount, fieldsEnd: head.headLength &- 2)
         appendConnectionFields(exchange, head, bytes, table, to: &writer)
-        appendForwardingFields(exchange, head, bytes, table, to: &writer)
+        appendForwardingFields(exchange, plan, bytes, table, to: &writer)
+        appendEdits(plan.pointee.requestEdits, exchange, isAnswer: false, to: &writer)
         if case .chunked = head.framing { writer.append("Transfer-Encoding: chunked\r\n") }
         writer.append("\r\n")
         guard !writer.overflowed else {
@@ -52,14 +59,16 @@ extension Worker where Ring: ~Copyable {
 
     /// HTTP/1.0 without a Host field: the target's host, else the backend's own name, which is as good as any.
     private mutating func appendHost(_ head: RequestHead, _ bytes: Span<UInt8>, _ label: LastingBytes, to writer: inout HeadWriter) {
+        guard head.hostLength > 0 else { return appendHost(label, to: &writer) }
         writer.append("Host: ")
-        if head.hostLength > 0 {
-            writer.append(bytes.extracting(head.hostStart..<(head.hostStart &+ head.hostLength)))
-        } else if label.bytes.first == UInt8(ascii: "/") {
-            writer.append("localhost")
-        } else {
-            writer.append(label.bytes.span)
-        }
+        writer.append(bytes.extracting(head.hostStart..<(head.hostStart &+ head.hostLength)))
+        writer.append("\r\n")
+    }
+
+    /// A name of ours, or the label of a backend; a unix socket has no name.
+    private mutating func appendHost(_ name: LastingBytes, to writer: inout HeadWriter) {
+        writer.append("Host: ")
+        if name.bytes.first == UInt8(ascii: "/") { writer.append("localhost") } else { writer.append(name.bytes.span) }
         writer.append("\r\n")
     }
 
@@ -96,57 +105,46 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    /// How many bytes the client's own X-Forwarded-For values take once more.
-    private mutating func forwardedLength(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {
-        guard exchange.pointee.rule.pointee.forwarding.forwardedFor == .append else { return 0 }
-        let fields = fields(exchange)
-        var length = 0
-        for at in 0..<exchange.pointee.fieldCount where fields[at].name == .xForwardedFor {
-            length &+= Int(fields[at].valueLength) &+ 2
-        }
+    /// Bytes that a head may grow by on its way to the backend, without Via.
+    private mutating func addedLength(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ plan: UnsafePointer<RewritePlan>, _ label: LastingBytes
+    ) -> Int {
+        let head = exchange.pointee.head
+        let fields = UnsafeBufferPointer(start: fields(exchange), count: exchange.pointee.fieldCount).span
+        var length = 256 &+ ForwardingHeaders.bytesMax &+ label.count &+ 3 &* head.hostLength
+        length &+= plan.pointee.forwarding.earlierLength(fields)
+        length &+= editRoom(plan.pointee.requestEdits, headLength: head.headLength)
+        if let target = exchange.pointee.target { length &+= target.count }
+        if case .name(let name) = plan.pointee.host { length &+= name.count }
         return length
     }
 
     private mutating func appendForwardingFields(
-        _ exchange: UnsafeMutablePointer<Exchange>, _ head: RequestHead, _ bytes: Span<UInt8>,
+        _ exchange: UnsafeMutablePointer<Exchange>, _ plan: UnsafePointer<RewritePlan>, _ bytes: Span<UInt8>,
         _ table: Span<FieldRange>, to writer: inout HeadWriter
     ) {
-        let server = servers + Int(exchange.pointee.server)
-        let forwarding = exchange.pointee.rule.pointee.forwarding
-        switch forwarding.forwardedFor {
-        case .off: break
-        case .rproxy:
-            writer.append("X-Forwarded-For: ")
-            clientAddress(clients[exchange.pointee.client]).pointee.append(to: &writer, withPort: true)
-            writer.append("\r\n")
-        case .replace:
-            writer.append("X-Forwarded-For: ")
-            clientAddress(clients[exchange.pointee.client]).pointee.append(to: &writer, withPort: false)
-            writer.append("\r\n")
-        case .append:
-            writer.append("X-Forwarded-For: ")
-            var at = 0
-            while at < exchange.pointee.fieldCount {
-                if table[at].name == .xForwardedFor && table[at].valueLength > 0 {
-                    writer.append(bytes.extracting(table[at].valueRange))
-                    writer.append(", ")
-                }
-                at &+= 1
-            }
-            clientAddress(clients[exchange.pointee.client]).pointee.append(to: &writer, withPort: false)
-            writer.append("\r\n")
+        let head = exchange.pointee.head
+        if plan.pointee.forwarding.saysAnything {
+            let client = clients[exchange.pointee.client]
+            let host = ByteSlice(
+                start: head.hostLength > 0 ? UnsafeRawPointer(exchange.pointee.headBlock.begin + head.hostStart) : nil, count: head.hostLength)
+            let facts = ForwardingHeaders.Facts(
+                client: UnsafePointer(clientAddress(client)), isTrusted: exchange.pointee.flags.contains(.fromTrustedPeer), isSecure: false,
+                localPort: plan.pointee.forwarding.port ? localPort(client) : 0, host: host, peerRequestID: peerRequestID(exchange),
+                requestID: requestID(exchange.pointee.startedWall, exchange.pointee.sequence))
+            plan.pointee.forwarding.append(facts, bytes, table, to: &writer)
         }
-        if forwarding.proto { writer.append("X-Forwarded-Proto: http\r\n") }
-        if forwarding.host && head.hostLength > 0 {
-            writer.append("X-Forwarded-Host: ")
-            writer.append(bytes.extracting(head.hostStart..<(head.hostStart &+ head.hostLength)))
-            writer.append("\r\n")
-        }
-        if let via = server.pointee.plan.via {
+        if let via = servers[Int(exchange.pointee.server)].plan.via {
             writer.append(head.versionMinor == 0 ? "Via: 1.0 " : "Via: 1.1 ")
-            writer.append(UnsafeBufferPointer(start: via.start.assumingMemoryBound(to: UInt8.self), count: via.count).span)
+            writer.append(via.bytes.span)
             writer.append("\r\n")
         }
+    }
+
+    /// The port that a client connected to, asked from the kernel when first needed; 0 for unix sockets.
+    private mutating func localPort(_ client: UnsafeMutablePointer<ClientConnection>) -> UInt16 {
+        if client.pointee.localPort == 0 { client.pointee.localPort = ring.localPort(client.pointee.fd) }
+        return client.pointee.localPort
     }
 
     /// The client's address, asked from the kernel when first needed.

@@ -16,14 +16,13 @@ extension Worker where Ring: ~Copyable {
             waitForSink(client, connection)
             return
         }
-        var round = 0
+        var moved = 0
         while connection.pointee.remaining > 0 {
-            if round == Self.roundsMax {
+            if moved >= Self.turnBytesMax {
                 // Others wait for their turn: go on in the next tick.
                 waitForSource(client, connection)
                 return
             }
-            round &+= 1
             var most = exchange.pointee.answerSplice.goal
             if most <= Self.spliceGoalFirst || exchange.pointee.answerBodyBytes < Self.trustedBytes {
                 // A client that has not shown yet that it is fast gets what its socket is sure to take.
@@ -40,6 +39,7 @@ extension Worker where Ring: ~Copyable {
             case .moved(let bytes):
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes)
+                moved &+= bytes
                 // Huge bodies to a client that keeps up are worth the whole pipe; others stay within the watermark.
                 let isHuge = connection.pointee.remaining > Self.hugeBytes
                 let most = isHuge ? Self.pipeBytes : max(servers[Int(client.pointee.server)].plan.highBytes, Self.spliceGoalMin)

@@ -9,7 +9,8 @@ extension Worker where Ring: ~Copyable {
     /// A first helping that a socket always takes: what may be unsent on it (TCP_NOTSENT_LOWAT).
     static var spliceGoalFirst: Int { 128 &* 1024 }
     static var spliceGoalMin: Int { 32 &* 1024 }
-    static var roundsMax: Int { 16 }
+    /// When so many bytes of a body have moved in one turn, the others have theirs.
+    static var turnBytesMax: Int { 1 &<< 20 }
     /// "Until the end": more than any body has.
     private static var endlessBytes: UInt64 { UInt64.max / 2 }
 

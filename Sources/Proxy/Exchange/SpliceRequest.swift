@@ -40,17 +40,17 @@ extension Worker where Ring: ~Copyable {
             waitForBackendWrite(connection)
             return
         }
-        var round = 0
+        var moved = 0
         while exchange.pointee.requestRemaining > 0 {
-            if round == Self.roundsMax {
+            if moved >= Self.turnBytesMax {
                 pollClient(client)
                 return
             }
-            round &+= 1
             let goal = Int(min(UInt64(exchange.pointee.requestSplice.goal), exchange.pointee.requestRemaining))
             switch move(from: client.pointee.fd, to: connection.pointee.fd, goal: goal, refused: &connection.pointee.output) {
             case .moved(let bytes):
                 countSplicedRequest(exchange, client, connection, bytes)
+                moved &+= bytes
                 connection.pointee.bytesSent &+= UInt64(bytes)
                 exchange.pointee.requestSplice.goal = min(exchange.pointee.requestSplice.goal &* 2, Self.pipeBytes)
             case .sinkFull(let bytes):

@@ -100,7 +100,7 @@ enum LogField: UInt8, CaseIterable {
         case .retries: "how often the request was sent again"
         case .worker: "index of the worker"
         case .batchSize: "requests that arrived in the same tick"
-        case .requestID: "identifier of the request, 16 hexadecimal digits"
+        case .requestID: "identifier of the request: 16 hexadecimal digits, or what a trusted peer called it"
         case .reason: "why the exchange failed, in a word"
         }
     }
@@ -186,7 +186,7 @@ extension LogLine {
         case .retries: number(UInt64(record.retries))
         case .worker: number(UInt64(record.workerIndex))
         case .batchSize: number(UInt64(record.batchSize))
-        case .requestID: hexadecimal(record.requestID)
+        case .requestID: record.peerRequestID.isAbsent ? hexadecimal(record.requestID) : text(record.peerRequestID)
         case .reason: word(record.reason)
         }
     }

@@ -50,8 +50,12 @@ enum LogFraming: BitwiseCopyable, Sendable {
 
     /// The framing that fits an open descriptor.
     ///
-    /// - Parameter facility: of the lines, should the descriptor be a datagram socket.
-    static func of(descriptor: Int32, facility: SyslogFacility = .local0) -> LogFraming {
+    /// - Parameters:
+    ///   - facility: of the lines, should the descriptor be a datagram socket.
+    ///   - severity: of the lines, likewise.
+    static func of(
+        descriptor: Int32, facility: SyslogFacility = .local0, severity: SyslogSeverity = .informational
+    ) -> LogFraming {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { return .stream }
         switch status.st_mode & S_IFMT {
@@ -60,7 +64,7 @@ enum LogFraming: BitwiseCopyable, Sendable {
             var kind: Int32 = 0
             var length = socklen_t(MemoryLayout<Int32>.size)
             getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &length)
-            return kind == Int32(SOCK_DGRAM.rawValue) ? .syslog(SyslogHeader(facility, .informational)) : .pipe
+            return kind == Int32(SOCK_DGRAM.rawValue) ? .syslog(SyslogHeader(facility, severity)) : .pipe
         default: return .stream
         }
     }

@@ -9,6 +9,8 @@ struct LogPlan {
         /// Place of the access log that is printed from the same record: an error log captures what that one needs
         /// too. 0 = none.
         var companion = 0
+        /// How grave its lines are to the system's logger.
+        var severity = SyslogSeverity.informational
     }
 
     private(set) var entries: [Entry]
@@ -34,26 +36,25 @@ struct LogPlan {
 
     /// Places of the two logs of a server, host or rule; `none` for one that is off.
     func places(access: LogSettings, error: LogSettings) -> (access: Int32, error: Int32) {
-        let accessPlace = place(of: access, companion: 0)
-        return (Int32(accessPlace), Int32(place(of: error, companion: accessPlace)))
+        let accessPlace = place(of: Entry(settings: access))
+        return (Int32(accessPlace), Int32(place(of: Entry(settings: error, companion: accessPlace, severity: .error))))
     }
 
-    private func place(of settings: LogSettings, companion: Int) -> Int {
-        guard settings.enabled, settings.includesRequests else { return 0 }
-        let wanted = Entry(settings: settings, companion: companion)
+    private func place(of wanted: Entry) -> Int {
+        guard wanted.settings.enabled, wanted.settings.includesRequests else { return 0 }
         return entries.dropFirst().firstIndex(of: wanted) ?? 0
     }
 
     private mutating func add(_ access: LogSettings, _ error: LogSettings) {
-        let accessPlace = add(access, companion: 0)
-        _ = add(error, companion: accessPlace)
+        let accessPlace = add(Entry(settings: access))
+        _ = add(Entry(settings: error, companion: accessPlace, severity: .error))
     }
 
-    private mutating func add(_ settings: LogSettings, companion: Int) -> Int {
-        guard settings.enabled, settings.includesRequests else { return 0 }
-        let known = place(of: settings, companion: companion)
+    private mutating func add(_ wanted: Entry) -> Int {
+        guard wanted.settings.enabled, wanted.settings.includesRequests else { return 0 }
+        let known = place(of: wanted)
         if known > 0 { return known }
-        entries.append(Entry(settings: settings, companion: companion))
+        entries.append(wanted)
         return entries.count - 1
     }
 

@@ -20,6 +20,8 @@ struct LogRecord: BitwiseCopyable {
     var workerIndex: UInt32 = 0
     /// Number that nothing else in this process has; printed as 16 hexadecimal digits.
     var requestID: UInt64 = 0
+    /// What a trusted peer called the request; printed in place of the number.
+    var peerRequestID = ByteSlice.none
 
     // When: wall clock in nanoseconds since 1970, durations in nanoseconds.
     var startNanoseconds: UInt64 = 0

@@ -38,6 +38,13 @@ struct Pattern: BitwiseCopyable, @unchecked Sendable {
         }
     }
 
+    /// How many groups in parentheses a text has as a pattern; 0 where it is none.
+    static func groupCount(of text: String) -> Int {
+        guard let code = try? compile(text) else { return 0 }
+        defer { pcre2_code_free_8(code) }
+        return Int(groups(of: code))
+    }
+
     private static func compile(_ text: String) throws(Complaint) -> OpaquePointer {
         var error: Int32 = 0
         var offset = 0
@@ -99,6 +106,8 @@ struct PatternScratch: ~Copyable {
     fileprivate let matchData: OpaquePointer
     fileprivate let context: OpaquePointer
     private let stack: OpaquePointer?
+    /// For the walk along a path that finds which patterns are worth a search.
+    let cursors: UnsafeMutablePointer<Int32>
 
     /// Room for the search itself, per worker; touched only as far as patterns nest.
     private static let stackBytesMax = 256 * 1024
@@ -112,6 +121,7 @@ struct PatternScratch: ~Copyable {
         }
         matchData = data
         self.context = context
+        cursors = .allocate(capacity: PrefixTrie.depthMax)
         stack = pcre2_jit_stack_create_8(32 * 1024, Self.stackBytesMax, nil)
         if let stack { pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack)) }
         pcre2_set_heap_limit_8(context, Self.heapKibibytesMax)
@@ -125,5 +135,6 @@ struct PatternScratch: ~Copyable {
         pcre2_match_data_free_8(matchData)
         pcre2_match_context_free_8(context)
         if let stack { pcre2_jit_stack_free_8(stack) }
+        cursors.deallocate()
     }
 }

@@ -108,17 +108,23 @@ private struct PatternWalk {
         while index < bytes.endIndex, bytes[index] != UInt8(ascii: "]") {
             if bytes[index] == UInt8(ascii: "\\") {
                 index += 2
-            } else if bytes[index] == UInt8(ascii: "["), index + 1 < bytes.endIndex, [0x3a, 0x2e, 0x3d].contains(bytes[index + 1]) {
-                // `[:alpha:]` and its kin have a bracket of their own.
-                let mark = bytes[index + 1]
-                index += 2
-                while index + 1 < bytes.endIndex, !(bytes[index] == mark && bytes[index + 1] == UInt8(ascii: "]")) { index += 1 }
-                index += 2
+            } else if let end = endOfNamedClass() {
+                index = end
             } else {
                 index += 1
             }
         }
         index += 1
+    }
+
+    /// After `[:alpha:]` or `[:^alpha:]`, which has a bracket of its own; nil where a bracket is but a bracket.
+    private func endOfNamedClass() -> Int? {
+        guard bytes[index...].starts(with: "[:".utf8) else { return nil }
+        var end = index + 2
+        while end < bytes.endIndex, bytes[end] | 0x20 >= UInt8(ascii: "a") && bytes[end] | 0x20 <= UInt8(ascii: "z") || bytes[end] == UInt8(ascii: "^") {
+            end += 1
+        }
+        return bytes[end...].starts(with: ":]".utf8) ? end + 2 : nil
     }
 }
 
@@ -127,7 +133,7 @@ private func hidesAlternatives(_ bytes: [UInt8]) -> Bool {
     var mayHide = false
     for (byte, following) in zip(bytes, bytes.dropFirst()) {
         switch (byte, following) {
-        case (UInt8(ascii: "\\"), UInt8(ascii: "Q")), (UInt8(ascii: "\\"), UInt8(ascii: "c")): return true
+        case (UInt8(ascii: "\\"), UInt8(ascii: "Q")), (UInt8(ascii: "\\"), UInt8(ascii: "E")), (UInt8(ascii: "\\"), UInt8(ascii: "c")): return true
         case (UInt8(ascii: "("), UInt8(ascii: "*")): mayHide = true
         default: break
         }

@@ -2,6 +2,7 @@
 struct PlanCompiler {
     let arena: PlanArena
     let logs: LogPlan
+    private let shared = SharedRewritePlans()
 
     /// Most `downstream` sections of one server: with all their addresses they are its candidates.
     static let backendsMax = 1_024
@@ -28,7 +29,8 @@ struct PlanCompiler {
             rateGraceNanoseconds: nanoseconds(settings.timers.rateGraceMilliseconds),
             highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
             notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
-            allowsTrace: settings.allowTrace, healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
+            trustsPeers: !settings.trustedPeers.isEmpty,
+            trustedPeers: AccessList(AccessSettings(allow: settings.trustedPeers), in: arena), allowsTrace: settings.allowTrace, healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
             connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
             pendingMax: settings.pending.countMax == 0 ? .max : Int32(clamping: settings.pending.countMax),
             pendingNanoseconds: nanoseconds(settings.pending.timeoutMilliseconds),
@@ -38,7 +40,7 @@ struct PlanCompiler {
                 }),
             groups: arena.array(groups.plans),
             hosts: settings.virtualHosts.isEmpty ? .nameless : HostTable(settings.virtualHosts, in: arena),
-            virtualHosts: arena.array(hosts), fallback: arena.place(rule(settings, nil, nil, group: -1)))
+            virtualHosts: arena.array(hosts), fallback: arena.place(try rule(settings, nil, nil, group: -1)))
     }
 
     /// A server without virtual hosts has one without a name, with one rule for everything.
@@ -49,9 +51,9 @@ struct PlanCompiler {
             let group = groups.group(Array(settings.backends.indices), settings.balancing)
             return [
                 VirtualHostPlan(
-                    name: .empty, rules: try ruleTable([RuleSettings()], settings.location.text),
-                    plans: arena.array([rule(settings, nil, nil, group: group)]),
-                    fallback: arena.place(rule(settings, nil, nil, group: -1)))
+                    name: .empty, rules: try ruleTable([RuleSettings()], line: settings.location.line, of: settings.location.file),
+                    plans: arena.array([try rule(settings, nil, nil, group: group)]),
+                    fallback: arena.place(try rule(settings, nil, nil, group: -1)))
             ]
         }
         var hosts: [VirtualHostPlan] = []
@@ -59,29 +61,44 @@ struct PlanCompiler {
             var plans: [RulePlan] = []
             for rule in host.rules {
                 let group = rule.backends.isEmpty ? -1 : groups.group(rule.backends, rule.balancing ?? settings.balancing)
-                plans.append(self.rule(settings, host, rule, group: group))
+                plans.append(try self.rule(settings, host, rule, group: group))
             }
             hosts.append(
                 VirtualHostPlan(
                     name: LastingBytes(interned: host.name),
-                    rules: try ruleTable(host.rules, host.location.text), plans: arena.array(plans),
-                    fallback: arena.place(rule(settings, host, nil, group: -1))))
+                    rules: try ruleTable(host.rules, line: host.location.line, of: host.location.file), plans: arena.array(plans),
+                    fallback: arena.place(try rule(settings, host, nil, group: -1))))
         }
         return hosts
     }
 
-    private func ruleTable(_ rules: [RuleSettings], _ location: String) throws(PlanFailure) -> RuleTable {
+    private func ruleTable(_ rules: [RuleSettings], line: Int, of file: String) throws(PlanFailure) -> RuleTable {
         do throws(Pattern.Complaint) {
             return try RuleTable(rules, in: arena)
         } catch {
-            throw PlanFailure(sentence: "\(location): a pattern \(error.sentence)")
+            throw PlanFailure(sentence: "\(file):\(line): a pattern \(error.sentence)")
+        }
+    }
+
+    /// What becomes of a rule's heads; rules that say nothing of their own share one plan.
+    private func rewriting(
+        _ heads: ScopeSettings, _ rule: RuleSettings?, _ server: ServerSettings
+    ) throws(PlanFailure) -> UnsafePointer<RewritePlan> {
+        do throws(Pattern.Complaint) {
+            guard let rule, rule.rewrite != nil || !rule.reverses.isEmpty else { return try shared.plan(heads, in: arena) }
+            let backends = rule.backends.map { server.backends[$0] }
+            return arena.place(
+                try RewritePlan(rewrite: rule.rewrite, reverses: rule.reverses, scope: heads, backends: backends, in: arena))
+        } catch {
+            let location = rule?.location ?? server.location
+            throw PlanFailure(sentence: "\(location.file):\(location.line): a pattern \(error.sentence)")
         }
     }
 
     /// Resolves what holds for the requests of one rule.
     private func rule(
         _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32
-    ) -> RulePlan {
+    ) throws(PlanFailure) -> RulePlan {
         func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
             rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
         }
@@ -89,11 +106,17 @@ struct PlanCompiler {
         let places = logs.places(
             access: inherited(\.accessLog) ?? server.accessLog, error: inherited(\.errorLog) ?? server.errorLog)
         let balancing = rule?.balancing ?? server.balancing
+        var heads = ScopeSettings()
+        heads.forwarded = inherited(\.forwarded) ?? server.forwarded
+        heads.requestEdits = inherited(\.requestEdits)
+        heads.responseEdits = inherited(\.responseEdits)
+        heads.strippedFields = inherited(\.strippedFields)
         return RulePlan(
             name: LastingBytes(interned: name), group: group, stickyCookie: balancing.stickyCookie.map { arena.bytes($0) },
             bodyGapNanoseconds: nanoseconds(rule?.bodyGapMilliseconds ?? server.timers.bodyGapMilliseconds),
             writeNanoseconds: nanoseconds(rule?.writeProgressMilliseconds ?? server.timers.writeProgressMilliseconds),
-            accessLog: places.access, errorLog: places.error, forwarding: inherited(\.forwarded) ?? server.forwarded,
+            accessLog: places.access, errorLog: places.error,
+            rewriting: try rewriting(heads, rule, server),
             answers: AnswerPlan.compile(
                 [server.scope.answers, host?.scope.answers, rule?.scope.answers].compactMap { $0 },
                 namesBackends: rule?.backends.isEmpty == false, in: arena),

@@ -32,12 +32,14 @@ struct PrefixTrie: BitwiseCopyable, @unchecked Sendable {
 
     /// The rules that a path may belong to, in the order of the file.
     struct Candidates {
-        fileprivate var cursors = InlineArray<16, Int32>(repeating: 0)
+        /// Place in `lists` of the next rule of each node, lent by whoever asks.
+        fileprivate let cursors: UnsafeMutablePointer<Int32>
         fileprivate var count = 0
     }
 
-    func candidates(_ path: UnsafeRawBufferPointer) -> Candidates {
-        var found = Candidates()
+    /// - Parameter room: for `depthMax` numbers, until the last candidate was taken.
+    func candidates(_ path: UnsafeRawBufferPointer, in room: UnsafeMutablePointer<Int32>) -> Candidates {
+        var found = Candidates(cursors: room)
         guard nodes.count > 0, let labelStart = labels.baseAddress, let firstStart = firstBytes.baseAddress else { return found }
         var node = nodes[0]
         var position = 0

@@ -17,8 +17,8 @@ struct RulePlan: BitwiseCopyable {
     /// Places among the logs of the plan; `LogPlan.none` = off.
     var accessLog = LogPlan.none
     var errorLog = LogPlan.none
-    /// What backends are told about the client.
-    var forwarding = ForwardingSettings()
+    /// What becomes of the heads of requests and answers.
+    var rewriting = RewritePlan.neutral
     /// What we answer ourselves; nil = nothing but what went wrong, in one line of text.
     var answers: UnsafePointer<AnswerPlan>?
     /// A rule of the same name and nothing else, which outlives all plans: tunnels hold this one.

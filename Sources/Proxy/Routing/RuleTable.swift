@@ -56,7 +56,7 @@ struct RuleTable: BitwiseCopyable, @unchecked Sendable {
         var outcome = Match(rule: -1)
         if !trie.isEmpty {
             var left = Self.gaveUpMax
-            var candidates = trie.candidates(path)
+            var candidates = trie.candidates(path, in: scratch.cursors)
             while case let rule = trie.next(&candidates, before: best), rule >= 0 {
                 let trial = trials[Int(rule)]
                 switch trial.kind {

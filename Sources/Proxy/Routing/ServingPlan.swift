@@ -59,6 +59,9 @@ struct ServerPlan: BitwiseCopyable {
     /// Unsent bytes above which the socket of a client takes no more; 0 = as many as the system likes.
     let notSentLowBytes: Int
     var via: LastingBytes?
+    /// Somebody's fields about other clients are believed.
+    var trustsPeers: Bool
+    let trustedPeers: AccessList
     let allowsTrace: Bool
     /// Answered by us before host and rule are known.
     var healthPath: LastingBytes?
@@ -86,6 +89,7 @@ struct ServerPlan: BitwiseCopyable {
         hosts = .nameless
         virtualHosts = UnsafeBufferPointer(start: nil, count: 0)
         healthPath = nil
+        trustsPeers = false
         fallback = fallback.pointee.lasting
     }
 }

@@ -9,6 +9,10 @@ struct BacktraceFile {
     /// How long a copy may work.
     static let patienceMilliseconds = 15_000
 
+    /// Swift's backtracer comes with its shared libraries. A program that has them inside would look for it in vain, and
+    /// complain at every start.
+    private static let hasBacktracer = readTextFile("/proc/self/maps")?.firstRange(of: "/libswiftCore.so") != nil
+
     private let descriptor: Int32
     /// The copy that is at work, the server process it is of, and when it must be done.
     private var copy: (process: Int32, of: Int32, until: Int)?
@@ -22,7 +26,7 @@ struct BacktraceFile {
     ///
     /// - Parameter sharesUser: whether it may open what belongs to this process; else the text goes to standard error.
     mutating func settingForNext(sharesUser: Bool) -> String {
-        guard copy == nil else { return "enable=no" }
+        guard copy == nil, Self.hasBacktracer else { return "enable=no" }
         ftruncate(descriptor, 0)
         let output = sharesUser ? "/proc/\(getpid())/fd/\(descriptor)" : "stderr"
         return "enable=yes,color=no,interactive=no,threads=crashed,images=none,registers=none,limit=16,top=0,output-to=\(output)"

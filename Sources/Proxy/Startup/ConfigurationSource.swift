@@ -117,6 +117,7 @@ extension ForeignTexts {
         ForeignTexts(
             format: { text in failure(LogFormat.compile(text)) { $0.release() }?.description },
             pattern: { Pattern.complaint(about: $0)?.sentence },
+            groups: { Pattern.groupCount(of: $0) },
             value: { text in failure(ValueFormat.compile(text, style: .value)) { $0.release() }?.sentence },
             target: { text in failure(ValueFormat.compile(text, style: .target)) { $0.release() }?.sentence })
     }

@@ -38,6 +38,9 @@ struct Doctor {
                 "minimum wait", "found; used where efficiency mode is on",
                 because: "lets a partly loaded worker gather work before it wakes")
         }
+        if facts.ring.refusal != 0 {
+            return .good("minimum wait", "not tried, as io_uring is refused", because: "efficiency mode needs it")
+        }
         return .advice(
             "minimum wait", "not in this kernel", because: "efficiency mode needs it; latency mode, the default, does not",
             remedy: "kernel \(feature.since) or newer, if you want efficiency mode")
@@ -160,7 +163,7 @@ struct Doctor {
         if facts.congestionControl == "bbr" {
             return .advice(
                 "congestion control", state, because: "BBR paces even on a local network and costs processor time there",
-                remedy: "keep it for clients far away; for near ones set congestion-control to cubic")
+                remedy: "keep it for clients far away; for near ones write tcp-congestion = cubic in the server or downstream")
         }
         return .good("congestion control", state, because: "the system's, unless a listener or backend names another")
     }

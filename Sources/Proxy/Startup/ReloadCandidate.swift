@@ -65,9 +65,9 @@ extension GlobalSettings {
         compare("rootdir", \.rootDirectory)
         compare("user", \.user)
         compare("group", \.group)
+        compare("sticky-secret", \.stickySecret)
         compare("pid-file", \.pidFilePath)
         compare("max-nofile", \.openFilesMax)
-        compare("pid-file", \.pidFilePath)
         compare("admin-socket", \.adminSocketPath)
         return words
     }

@@ -42,6 +42,9 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var requestHead = RequestHead()
     /// Where the normal form of a path is written; what it holds is good until the next exchange is routed.
     var pathRoom: UnsafeMutableBufferPointer<UInt8>
+    /// Where the target is written that a backend gets in place of the client's.
+    let targetRoom: UnsafeMutableRawPointer
+    static var targetRoomBytes: Int { 61_440 }
     /// For searches of patterns; how many steps one may take is said by the plan.
     var patterns = PatternScratch(stepsMax: 0)
     var responseHead = ResponseHead()
@@ -121,6 +124,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         servers = .allocate(capacity: 1)
         planUses = .allocate(capacity: 1)
         pathRoom = .allocate(capacity: 1)
+        targetRoom = .allocate(byteCount: Self.targetRoomBytes, alignment: 16)
         listeners = WorkerListeners(start.listeners)
         self.counters = counters
         self.mailbox = mailbox

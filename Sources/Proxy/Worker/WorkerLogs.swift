@@ -102,7 +102,8 @@ struct WorkerLogs: ~Copyable {
         }
         let buffer = UnsafeMutablePointer<LogBuffer>.allocate(capacity: 1)
         buffer.initialize(
-            to: LogBuffer(framing: .of(descriptor: descriptor, facility: key.settings.facility), style: format.style))
+            to: LogBuffer(
+                framing: .of(descriptor: descriptor, facility: key.settings.facility, severity: key.severity), style: format.style))
         let place = keys.firstIndex(of: nil) ?? count
         if place == capacity { grow() }
         (entries + place).initialize(to: Entry(buffer: buffer, format: format, descriptor: descriptor))

@@ -5,7 +5,7 @@ import Testing
 @Suite("Configuration fixtures")
 struct FixtureFilesTests {
     static let folder = folderBefore("/ProxyTests/") + "/Fixtures/"
-    static let all = ["rproxy1-all", "rproxy1-plain", "rproxy2-all", "rproxy2-plain", "weir-all", "weir-answers", "weir-coming"]
+    static let all = ["rproxy1-all", "rproxy1-plain", "rproxy2-all", "rproxy2-plain", "weir-all", "weir-answers", "weir-rewriting", "weir-coming"]
 
     private func load(_ name: String) -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
         loadConfiguration(path: Self.folder + name + ".conf", environment: [:], read: readConfigurationFile)
@@ -41,7 +41,7 @@ struct FixtureFilesTests {
         #expect(Set(known).subtracting(used).map { $0.joined(separator: " ") }.sorted() == [])
     }
 
-    @Test("files without anything that is still to come are accepted", arguments: ["rproxy1-plain", "rproxy2-plain", "weir-all", "weir-answers"])
+    @Test("files without anything that is still to come are accepted", arguments: ["rproxy1-plain", "rproxy2-plain", "weir-all", "weir-answers", "weir-rewriting"])
     func accepted(_ name: String) {
         let loaded = load(name)
         #expect(loaded.settings != nil)
@@ -92,7 +92,7 @@ struct FixtureFilesTests {
         #expect(server.backends.map(\.address) == [.name("localhost")])
     }
 
-    @Test("what is in force, written out, is a configuration with the same meaning", arguments: ["rproxy1-plain", "rproxy2-plain", "weir-all", "weir-answers", "oddities"])
+    @Test("what is in force, written out, is a configuration with the same meaning", arguments: ["rproxy1-plain", "rproxy2-plain", "weir-all", "weir-answers", "weir-rewriting", "oddities"])
     func effective(_ name: String) throws {
         let first = effectiveConfiguration(path: Self.folder + name + ".conf", environment: [:], read: readConfigurationFile)
         let text = try #require(first.text)
@@ -111,15 +111,12 @@ struct FixtureFilesTests {
                 "ssl enabled protocols-on protocols-off cert key ca capath ciphers verify-peer enforce-peer-cert verify-depth context-timeout cache-enabled cache-timeout cache-size",
             "passing on client certificates":
                 "x-ssl-subject x-ssl-issuer x-ssl-notbefore x-ssl-notafter x-ssl-serial x-ssl-cipher x-ssl-certificate x509-extension name oid",
-            "rewriting of paths": "rewrite src dst",
         ],
         "rproxy2-all": [
             "TLS":
                 "ssl enabled protocols-on protocols-off cert key ca capath ciphers verify-peer enforce-peer-cert verify-depth context-timeout cache-enabled cache-timeout cache-size crl file dir reload",
             "passing on client certificates":
                 "x-ssl-subject x-ssl-issuer x-ssl-notbefore x-ssl-notafter x-ssl-serial x-ssl-sha1 x-ssl-cipher x-ssl-certificate x509-extension name oid",
-            "removing fields of answers": "strip-headers",
-            "rate limiting": "rate-limit read write",
         ],
         "weir-coming": [
             "passing on client certificates": "x-ssl-sha1"

@@ -108,6 +108,22 @@ struct LogSettingsTests {
     }
 }
 
+@Suite("Plan of logs")
+struct LogPlanTests {
+    @Test("lines of failures are graver to the system's logger than those of requests, also where both go to one place")
+    func severity() {
+        var settings = GlobalSettings()
+        var server = ServerSettings()
+        server.accessLog = LogSettings(enabled: true, output: .syslog(facility: "local3"), format: "{URI}")
+        server.errorLog = server.accessLog
+        settings.servers = [server]
+        let plan = LogPlan(settings)
+        #expect(plan.entries.dropFirst().map(\.severity) == [.informational, .error])
+        let places = plan.places(access: server.accessLog, error: server.errorLog)
+        #expect(places.access == 1 && places.error == 2)
+    }
+}
+
 @Suite("Logs of virtual hosts and rules")
 struct ScopeLoggingTests {
     /// Something that has logs of its own.
@@ -116,7 +132,7 @@ struct ScopeLoggingTests {
     private func read(_ text: String) -> (scope: ScopeSettings, shown: String) {
         let rows = SectionRows(blank: Owner(), settings: [], sections: [loggingSection(\Owner.scope)])
         var parser = ConfigParser(environment: [:], read: { path throws(ReadFailure) in Array(text.utf8) })
-        let reader = ConfigReader(diagnostics: parser.diagnostics, formatComplaint: { _ in nil })
+        let reader = ConfigReader(diagnostics: parser.diagnostics, foreign: ForeignTexts(), readFile: { _ throws(ReadFailure) in [] })
         var owner = rows.blank
         reader.read(parser.parse(path: "x"), by: rows, into: &owner, at: SectionPlace())
         var shown = EffectiveText(origins: [:])

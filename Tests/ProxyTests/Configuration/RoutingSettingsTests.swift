@@ -62,10 +62,10 @@ struct RoutingSettingsTests {
         arguments: [
             ("downstreams = a", "4:1: error: rule 'r' has no matcher: it needs uri-match, uri-gmatch or uri-rmatch; uri-gmatch = \"*\" takes every request"),
             ("uri-match = /a", "4:1: error: rule 'r' has no 'downstreams', 'redirect' or 'respond': nothing answers what it takes"),
-            ("uri-match = /a downstreams = { a, bb }", "4:43: error: 'downstreams' names 'bb', but this 'server' has no such downstream; did you mean 'B'?"),
-            ("uri-match = /a downstreams = { a, unknown }", "4:43: error: 'downstreams' names 'unknown', but this 'server' has no such downstream"),
+            ("uri-match = /a downstreams = { a, bb }", "4:44: error: 'downstreams' names 'bb', but this 'server' has no such downstream; did you mean 'B'?"),
+            ("uri-match = /a downstreams = { a, unknown }", "4:44: error: 'downstreams' names 'unknown', but this 'server' has no such downstream"),
             ("uri-match = /a downstreams = {}", "4:25: error: 'downstreams' names no downstream"),
-            ("uri-match = /a downstreams = { b, B }", "4:43: warning: 'downstreams' names 'B' twice"),
+            ("uri-match = /a downstreams = { b, B }", "4:44: warning: 'downstreams' names 'B' twice"),
             ("uri-rmatch = '(a' downstreams = a", "4:10: error: 'uri-rmatch' is no regular expression: missing closing parenthesis, at character 3"),
             ("uri-match = /a uri-gmatch = '/b*' downstreams = a", "4:25: warning: rule 'r' has several matchers; 'uri-match' counts, as in RProxy"),
             ("uri-match = a downstreams = a", "4:10: warning: 'uri-match' matches nothing: every path begins with '/'"),
@@ -122,7 +122,7 @@ struct RoutingSettingsTests {
     func names() {
         #expect(
             hosts("a.b {", "c { aliases = { 'A.B:8080' }")
-                == ["3:17: warning: vhost 'c': requests for 'a.b' go to 'a.b' (line 2), which has that name already; ports are not compared"])
+                == ["3:23: warning: vhost 'c': requests for 'a.b' go to 'a.b' (line 2), which has that name already; ports are not compared"])
         #expect(hosts("a {", "A {").first?.contains("a second 'vhost' with the title 'A'") == true)
         #expect(hosts("a { aliases = { a, 'a:80' }") == [])
     }

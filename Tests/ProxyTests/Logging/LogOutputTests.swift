@@ -102,7 +102,7 @@ struct LogOutputTests {
         #expect(throws: LogOpenFailure.self) { try openSyslog(path: path).get() }
         let first = try listenDatagrams(path)
         let descriptor = try openSyslog(path: path).get()
-        guard case .syslog = LogFraming.of(descriptor: descriptor, facility: .mail) else { throw NotADatagram() }
+        guard case .syslog(let header) = LogFraming.of(descriptor: descriptor, facility: .mail, severity: .error), header.severity == .error else { throw NotADatagram() }
         var buffer = LogBuffer(framing: LogFraming.of(descriptor: descriptor, facility: .mail), style: .text)
         appendLine("one", to: &buffer)
         appendLine("two", to: &buffer)

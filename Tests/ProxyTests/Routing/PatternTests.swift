@@ -35,10 +35,11 @@ struct PatternTests {
     @Test("a pattern that explodes gives up, soon")
     func explosion() throws {
         let subject = "/" + String(repeating: "a", count: 200) + "!"
-        let taken = try ContinuousClock().measure {
-            #expect(try search("^/(a+)+$", subject).outcome == .gaveUp)
-            #expect(try search("(?:(?:a|aa)+)+$", subject).outcome == .gaveUp)
-        }
+        let clock = ContinuousClock()
+        let start = clock.now
+        #expect(try search("^/(a+)+$", subject).outcome == .gaveUp)
+        #expect(try search("(?:(?:a|aa)+)+$", subject).outcome == .gaveUp)
+        let taken = clock.now - start
         #expect(taken < .seconds(2), "\(taken)")
     }
 

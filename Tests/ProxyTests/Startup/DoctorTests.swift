@@ -64,6 +64,14 @@ struct DoctorTests {
         #expect(finding.text.contains("-> "))
     }
 
+    @Test("what a remedy says to write in the configuration is a word of it")
+    func remedies() throws {
+        let finding = try finding("congestion control") { $0.congestionControl = "bbr" }
+        #expect(finding.remedy?.contains("tcp-congestion = cubic") == true)
+        let server = firstServer(server("tcp-congestion = cubic", backend: "addr = 127.0.0.1 port = 1 tcp-congestion = cubic"))
+        #expect(server?.tcp.congestionControl == "cubic" && server?.backends.first?.tcp.congestionControl == "cubic")
+    }
+
     @Test("only a problem makes a machine unfit")
     func fitness() {
         var facts = SystemFacts()
@@ -120,6 +128,116 @@ struct DoctorForRealTests {
         #expect(small.code == 0)
         #expect(small.output.contains("advice  net.core.somaxconn: 16"))
         #expect(small.output.contains("-> sysctl -w net.core.somaxconn=4096"))
+    }
+
+    /// The doctor's words where some files of the kernel say something else: in a mount namespace of its own, so that nobody else
+    /// sees them. io_uring itself is refused by a filter, as an old kernel or one with that setting would refuse it.
+    private func doctor(reading files: [(path: String, text: String)], wrapper: [String] = []) throws -> (code: Int32, output: String) {
+        let folder = try Folder()
+        chmod(folder.path, 0o755)
+        var script = ""
+        for (number, file) in files.enumerated() {
+            let copy = try folder.write("\(number)", file.text + "\n")
+            script += "mount --bind \(copy) \(file.path) && "
+        }
+        return try doctor(["unshare", "-m", "sh", "-c", script + "exec \"$0\" \"$@\""] + wrapper)
+    }
+
+    @Test("an old kernel is found, and is why io_uring is refused", .enabled(if: geteuid() == 0))
+    func oldKernel() throws {
+        let old = try doctor(reading: [("/proc/sys/kernel/osrelease", "5.10.0-30-amd64")], wrapper: [RunningWeir.built("forbid"), "ENOSYS"])
+        #expect(old.code == 1)
+        #expect(old.output.contains("PROBLEM kernel: 5.10.0-30-amd64"))
+        #expect(old.output.contains("PROBLEM io_uring: kernel 5.10.0-30-amd64 is too old: Weir needs 6.1 or newer"))
+        #expect(old.output.contains("-> start a newer kernel (Debian 12 has 6.1)"))
+        #expect(old.output.contains("minimum wait: not tried, as io_uring is refused"))
+    }
+
+    private static let ringSetting = "/proc/sys/kernel/io_uring_disabled"
+
+    @Test(
+        "a setting that forbids io_uring is found, with the remedy for its value",
+        .enabled(if: geteuid() == 0 && access(DoctorForRealTests.ringSetting, F_OK) == 0),
+        arguments: [
+            ("2", "-1", "kernel.io_uring_disabled = 2 forbids io_uring to everybody", "-> set it to 0 (sysctl -w kernel.io_uring_disabled=0)"),
+            ("1", "-1", "kernel.io_uring_disabled = 1 allows io_uring only to root", "-> set kernel.io_uring_group to the group of Weir"),
+            ("1", "1001", "allows io_uring only to root and to group 1001", "-> run Weir in group 1001"),
+        ])
+    func setting(_ value: String, _ group: String, _ cause: String, _ remedy: String) throws {
+        let files = [(Self.ringSetting, value), ("/proc/sys/kernel/io_uring_group", group)]
+        let forbidden = try doctor(reading: files, wrapper: [RunningWeir.built("forbid"), "EPERM"])
+        #expect(forbidden.code == 1)
+        #expect(forbidden.output.contains(cause))
+        #expect(forbidden.output.contains(remedy))
+    }
+
+    @Test("few pages for pipes are found where the user is not root", .enabled(if: geteuid() == 0))
+    func pipes() throws {
+        let nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+        let few = try doctor(reading: [("/proc/sys/fs/pipe-user-pages-soft", "1024")], wrapper: nobody)
+        #expect(few.code == 0)
+        #expect(few.output.contains("advice  pipes: 1024 pages: 4 pipes of 1 MiB"))
+        #expect(few.output.contains("-> sysctl -w fs.pipe-user-pages-soft=16384"))
+    }
+
+    @Test(
+        "huge pages for everybody are found",
+        .enabled(if: geteuid() == 0 && access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK) == 0))
+    func hugePages() throws {
+        let always = try doctor(reading: [("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never")])
+        #expect(always.output.contains("advice  transparent huge pages: always"))
+        #expect(always.output.contains("-> echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"))
+    }
+
+    @Test("a quota of processors that is no whole number is found", .enabled(if: geteuid() == 0 && access("/sys/fs/cgroup", F_OK) == 0))
+    func quota() throws {
+        let script = "mount -t tmpfs none /sys/fs/cgroup && echo 150000 100000 > /sys/fs/cgroup/cpu.max && exec \"$0\" \"$@\""
+        let result = try doctor(["unshare", "-m", "sh", "-c", script])
+        #expect(result.output.contains("a cgroup quota of 1.5: "))
+        #expect(result.output.contains("-> give a whole number of processors"))
+    }
+
+    struct Network: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        /// A setting of /proc/sys/net/ipv4 and its value.
+        let setting: String
+        let finding: String
+        let remedy: String
+    }
+
+    @Test(
+        "settings of the network that slow Weir down are found, in a network of its own", .enabled(if: geteuid() == 0),
+        arguments: [
+            Network(
+                testDescription: "handshakes under way", setting: "128 > tcp_max_syn_backlog", finding: "net.ipv4.tcp_max_syn_backlog: 128",
+                remedy: "-> sysctl -w net.ipv4.tcp_max_syn_backlog=4096"),
+            Network(
+                testDescription: "ports", setting: "50000 60000 > ip_local_port_range",
+                finding: "net.ipv4.ip_local_port_range: 50000 to 60000: 10001 ports",
+                remedy: "-> sysctl -w net.ipv4.ip_local_port_range='10240 65535'"),
+            Network(
+                testDescription: "buffers", setting: "4096 16384 200000 > tcp_wmem", finding: "tcp_wmem up to 200000 bytes",
+                remedy: "-> sysctl -w net.ipv4.tcp_rmem="),
+            Network(
+                testDescription: "congestion control", setting: "bbr > tcp_congestion_control", finding: "congestion control: bbr of ",
+                remedy: "tcp-congestion = cubic"),
+        ])
+    func network(_ network: Network) throws {
+        let known = RunningWeir.text("/proc/sys/net/ipv4/tcp_available_congestion_control")
+        if network.setting.hasPrefix("bbr"), !known.contains("bbr") { return }  // this kernel has no such thing to find
+        let result = try doctor(["unshare", "-n", "sh", "-c", "cd /proc/sys/net/ipv4 && echo \(network.setting) && exec \"$0\" \"$@\""])
+        #expect(result.code == 0)
+        #expect(result.output.contains("advice  "))
+        #expect(result.output.contains(network.finding))
+        #expect(result.output.contains(network.remedy))
+    }
+
+    @Test("few open files are found before they are too few")
+    func someOpenFiles() throws {
+        let few = try doctor(["prlimit", "--nofile=4096:4096"])
+        #expect(few.code == 0)
+        #expect(few.output.contains("advice  open files: 4096 (soft) of 4096 (hard)"))
+        #expect(few.output.contains("about 2048 clients fit"))
     }
 
     @Test("a narrow affinity mask is obeyed")

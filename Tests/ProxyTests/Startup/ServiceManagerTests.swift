@@ -60,22 +60,27 @@ struct ServiceManagerTests {
 
 @Suite("Inherited sockets")
 struct InheritedSocketTests {
-    /// Two listeners with neighbouring numbers, as a manager hands them over.
+    /// Sockets with neighbouring numbers that nobody else has, as a manager hands them over.
     private func sockets(_ count: Int, listening: Bool = true) throws -> [Int32] {
-        let base: Int32 = 900 + Int32.random(in: 0..<50) * 4
-        return try (0..<Int32(count)).map { place in
-            let made = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-            let result = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(made, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        let made = try (0..<count).map { _ in try tcpSocket(listening: listening) }
+        defer { for descriptor in made { close(descriptor) } }
+        for attempt in 0..<100 {
+            var copies: [Int32] = []
+            for descriptor in made {
+                // The lowest free number from there on: nothing of other tests is closed for it.
+                copies.append(fcntl(descriptor, F_DUPFD, copies.last.map { $0 + 1 } ?? Int32(300 + attempt * 5)))
             }
-            try #require(result == 0 && (!listening || listen(made, 8) == 0))
-            try #require(dup2(made, base + place) == base + place)
-            close(made)
-            return base + place
+            if zip(copies, copies.dropFirst()).allSatisfy({ $0 + 1 == $1 }) { return copies }
+            for copy in copies { close(copy) }
         }
+        throw LaunchFailure("no neighbouring numbers are free")
+    }
+
+    private func tcpSocket(listening: Bool) throws -> Int32 {
+        let made = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let address = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
+        try #require(address.bind(made) == 0 && (!listening || listen(made, 8) == 0))
+        return made
     }
 
     @Test("sockets for this very process are taken with their names and addresses, and no program inherits them")

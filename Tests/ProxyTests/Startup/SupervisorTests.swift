@@ -115,10 +115,12 @@ struct SupervisorTests {
         let folder = try Folder()
         let file = try folder.write("weir.conf", configuration("debug-trap-at-request = 1"))
         let (weir, port) = try RunningWeir.serving(["run", file])
-        // The best of three: the time is the supervisor's, unless other tests take the processors.
+        // The best of five, which is as often as the supervisor starts it at once: the time is its own, unless other tests take
+        // the processors.
         let allowed = 300 * (getenv("WEIR_TIME_FACTOR").flatMap { Int(String(cString: $0)) } ?? 1)
         var best = Int.max
-        for _ in 0..<3 where best >= allowed {
+        for attempt in 1...5 where best >= allowed {
+            if attempt > 1 { print("listening again took \(best) ms at best, with a load of \(RunningWeir.text("/proc/loadavg").prefix { $0 != " " })") }
             #expect(TestConnection.status(port: port).isEmpty)
             let broke = RunningWeir.now()
             #expect(TestConnection.isAnswered(port: port))

@@ -91,4 +91,39 @@ struct LogPlaceTests {
         try proxy.stop()
         #expect((FileContent.read(folder.path("a.log"))?.text ?? "").split(separator: "\n").count == lines)
     }
+
+    @Test("a virtual host's log takes the place of its server's, a rule's that of its host's; who has none writes to the next level's")
+    func levels() throws {
+        let backend = try HandlerBackend.named("one")
+        let folder = try TemporaryFolder()
+        func log(_ name: String) -> String {
+            "logging { request { enabled = true\n output = \"file:\(folder.path(name))\"\n format = \"{HOST} {URI}\" } }"
+        }
+        func rule(_ name: String, _ pattern: String, _ more: String = "") -> String {
+            "rule \(name) { uri-gmatch = \"\(pattern)\"\n downstreams = backend0\n \(more) }"
+        }
+        let sections = [
+            "  \(log("server.log"))",
+            "  vhost own { \(log("host.log"))\n \(rule("own", "/rule*", log("rule.log")))\n \(rule("rest", "*")) }",
+            "  vhost plain { \(rule("all", "*")) }",
+            """
+              vhost silent { logging { request { enabled = false } general { enabled = true
+               output = "file:\(folder.path("general.log"))" } }
+               \(rule("all", "*")) }
+            """,
+        ]
+        let proxy = try ProxyUnderTest(ProxyConfiguration(servers: [.init(sections: sections, downstreams: [.init(backend)])]))
+        defer { backend.close() }
+        let client = try proxy.connect()
+        for (host, path) in [("own", "/a"), ("own", "/rule"), ("plain", "/b"), ("silent", "/c")] {
+            try client.send("GET \(path) HTTP/1.1\r\nHost: \(host)\r\n\r\n")
+            #expect(try client.receiveResponse().status == 200)
+        }
+        try proxy.stop()
+        func content(_ name: String) -> String { FileContent.read(folder.path(name))?.text ?? "" }
+        #expect(content("host.log") == "own /a\n")
+        #expect(content("rule.log") == "own /rule\n")
+        #expect(content("server.log") == "plain /b\n")
+        #expect(content("general.log").contains("stopping"))
+    }
 }

@@ -110,6 +110,8 @@ struct RuleTests {
             let client = try proxy.connect()
             try client.send("OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n")
             #expect(try client.receiveResponse(to: "OPTIONS").who == "1")
+            try client.send("OPTIONS http://test HTTP/1.1\r\nHost: test\r\n\r\n")
+            #expect(try client.receiveResponse(to: "OPTIONS").who == "1")
             try client.send("OPTIONS / HTTP/1.1\r\nHost: test\r\n\r\n")
             #expect(try client.receiveResponse(to: "OPTIONS").who == "0")
         }
@@ -229,15 +231,15 @@ struct RuleTests {
     func logs() throws {
         let own = "logging { request { enabled = true output = 'file:FOLDER/own.log' format = 'own {RULE} {URI}' } }"
         let sections = [
-            virtualHost("own.test", sections: [own], rules: [rule("inner", [.everything], to: 0)]),
+            virtualHost("own.test", sections: [own], rules: [rule("inner", [.glob("/x*")], to: 0)]),
             virtualHost("*", rules: [rule("first", [.path("/a")], to: 0), rule("second", [.glob("/b*")], to: 0)]),
         ]
         try withSites(backends: 1, accessLog: "{RULE} {STATUS} {URI}", sections) { proxy, _ in
             let client = try proxy.connect()
             for target in ["/a", "/b/c", "/nowhere"] { _ = try client.get(target) }
-            _ = try client.get("/x", host: "own.test")
+            for target in ["/x", "/none"] { _ = try client.get(target, host: "own.test") }
             #expect(try proxy.accessLog(lines: 3) == ["first 200 /a", "second 200 /b/c", "- 404 /nowhere"])
-            #expect(try proxy.accessLog(lines: 1, "own.log") == ["own inner /x"])
+            #expect(try proxy.accessLog(lines: 2, "own.log") == ["own inner /x", "own - /none"])
         }
     }
 }

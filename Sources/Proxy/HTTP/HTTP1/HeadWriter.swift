@@ -55,6 +55,31 @@ struct HeadWriter {
         reserve(1)?.storeBytes(of: byte, as: UInt8.self)
     }
 
+    /// The place of the next byte for a printer that writes by itself, and how much is free there.
+    var free: (place: UnsafeMutableRawPointer, room: Int) { (base + count, overflowed ? 0 : capacity &- count) }
+
+    /// Counts `length` bytes that were written to the free place.
+    mutating func advance(by length: Int) {
+        precondition(length >= 0 && length <= capacity &- count)
+        count &+= length
+    }
+
+    /// Notes that something did not fit.
+    mutating func overflow() { overflowed = true }
+
+    /// Writes 16 hexadecimal digits.
+    mutating func append(hex16 value: UInt64) {
+        guard let place = reserve(16) else { return }
+        var offset = 16
+        var rest = value
+        while offset > 0 {
+            offset &-= 1
+            let digit = UInt8(truncatingIfNeeded: rest & 15)
+            place.storeBytes(of: digit < 10 ? UInt8(ascii: "0") &+ digit : UInt8(ascii: "a") &- 10 &+ digit, toByteOffset: offset, as: UInt8.self)
+            rest >>= 4
+        }
+    }
+
     /// Writes a number in decimal digits, without leading zeros.
     mutating func append(decimal value: UInt64) {
         var digits = 1

@@ -1,0 +1,163 @@
+/// What becomes of the heads of one rule's requests and answers: everything of this room, compiled once.
+struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
+    enum HostChange: BitwiseCopyable {
+        case client, backend
+        case name(LastingBytes)
+    }
+    var forwarding = ForwardingHeaders.none
+    /// Taken out of requests: managed names, and what edits remove or replace.
+    var dropped = FieldNameSet.empty
+    /// The same where a trusted peer speaks.
+    var droppedOfTrusted = FieldNameSet.empty
+    /// Names that only proxies say; with an underscore nobody does.
+    var managed = FieldNameSet.empty
+    /// The name of the field with the request's identifier alone.
+    var identifier = FieldNameSet.empty
+    var target: URIRewrite?
+    var host = HostChange.client
+    var requestEdits = HeaderEdits.none
+    /// Taken out of answers.
+    var droppedOfAnswers = FieldNameSet.empty
+    var responseEdits = HeaderEdits.none
+    var reverse: LocationRewrite?
+    /// Anything at all happens to an answer.
+    var changesAnswers = false
+
+    /// Changes nothing and takes nothing out; lives as long as the process.
+    nonisolated(unsafe) static let neutral: UnsafePointer<RewritePlan> = {
+        let place = UnsafeMutablePointer<RewritePlan>.allocate(capacity: 1)
+        place.initialize(to: RewritePlan())
+        return UnsafePointer(place)
+    }()
+
+    private init() {}
+
+    /// - Parameters:
+    ///   - scope: with everything resolved that is inherited.
+    ///   - backends: those that the rule sends to.
+    init(
+        rewrite: RewriteSettings?, reverses: [ReverseSettings], scope: ScopeSettings, backends: [BackendSettings], in arena: PlanArena
+    ) throws(Pattern.Complaint) {
+        requestEdits = scope.requestEdits.map { HeaderEdits($0, in: arena) } ?? .none
+        responseEdits = HeaderEdits(scope.responseEdits ?? HeaderEditSettings(), in: arena)
+        let settings = scope.forwarded ?? ForwardingSettings()
+        let edits = scope.requestEdits ?? HeaderEditSettings()
+        forwarding = ForwardingHeaders(settings, written: FieldNameSet(edits.set.map(\.name), in: arena), in: arena)
+        let taken = edits.remove + edits.set.map(\.name) + ManagedFields.ownTalk + (settings.requestID ? [settings.requestIDName] : [])
+        dropped = FieldNameSet(taken + ManagedFields.aboutClients, in: arena)
+        droppedOfTrusted = FieldNameSet(taken + forwarding.rewritten, in: arena)
+        managed = FieldNameSet(ManagedFields.ownTalk + ManagedFields.aboutClients, in: arena)
+        if settings.requestID { identifier = FieldNameSet([settings.requestIDName], in: arena) }
+        target = try rewrite.map { settings throws(Pattern.Complaint) in try URIRewrite(settings, in: arena) } ?? nil
+        switch rewrite?.host ?? .client {
+        case .client: host = .client
+        case .backend: host = .backend
+        case .name(let name): host = .name(arena.bytes(name))
+        }
+        let responses = scope.responseEdits ?? HeaderEditSettings()
+        let stripped = (scope.strippedFields ?? []) + responses.remove + responses.set.map(\.name)
+        droppedOfAnswers = FieldNameSet(stripped + (forwarding.echoesRequestID ? [settings.requestIDName] : []), in: arena)
+        reverse = LocationRewrite(rewrite: rewrite, reverses: reverses, backends: backends, in: arena)
+        changesAnswers = !stripped.isEmpty || !responseEdits.lines.isEmpty || reverse != nil || forwarding.echoesRequestID
+    }
+}
+
+/// The plans of rules that have no rewriting of their own, one for all that inherit the same; while a plan is compiled.
+final class SharedRewritePlans {
+    private var known: [(scope: ScopeSettings, plan: UnsafePointer<RewritePlan>)] = []
+
+    func plan(_ scope: ScopeSettings, in arena: PlanArena) throws(Pattern.Complaint) -> UnsafePointer<RewritePlan> {
+        let twin = known.first {
+            $0.scope.forwarded == scope.forwarded && $0.scope.requestEdits == scope.requestEdits
+                && $0.scope.responseEdits == scope.responseEdits && $0.scope.strippedFields == scope.strippedFields
+        }
+        if let twin { return twin.plan }
+        let plan = arena.place(try RewritePlan(rewrite: nil, reverses: [], scope: scope, backends: [], in: arena))
+        known.append((scope, plan))
+        return plan
+    }
+}
+
+extension URIRewrite {
+    /// nil when the target stays as it is.
+    init?(_ settings: RewriteSettings, in arena: PlanArena) throws(Pattern.Complaint) {
+        if settings.path == .keep && settings.query == .keep { return nil }
+        switch settings.path {
+        case .keep: path = .keep
+        case .afterLastGroup(let pattern, let text): path = .afterLastGroup(try Pattern(pattern, in: arena), arena.bytes(text))
+        case .replace(let pattern, let text): path = .replace(try Pattern(pattern, in: arena), RewriteTemplate(text, in: arena))
+        case .prefix(let from, let to): path = .prefix(arena.bytes(from), with: arena.bytes(to))
+        }
+        switch settings.query {
+        case .keep: query = .keep
+        case .drop: query = .drop
+        case .replace(let text): query = .replace(RewriteTemplate(text, in: arena))
+        case .append(let text): query = .append(RewriteTemplate(text, in: arena))
+        }
+    }
+}
+
+extension LocationRewrite {
+    /// nil when there is nothing to map.
+    init?(rewrite: RewriteSettings?, reverses: [ReverseSettings], backends: [BackendSettings], in arena: PlanArena) {
+        var locations = reverses.compactMap(\.location)
+        var paths = reverses.compactMap(\.cookiePath)
+        var domains = reverses.compactMap(\.cookieDomain)
+        if let rewrite, rewrite.mapsBack, case .prefix(let client, let backend) = rewrite.path {
+            locations.append(ReverseSettings.Pair(from: backend, to: client))
+            paths.append(ReverseSettings.Pair(from: backend, to: client))
+            // A browser refuses a cookie for another site; for the one it asked it needs no attribute.
+            domains += backends.compactMap(\.hostName).map { ReverseSettings.Pair(from: $0, to: "") }
+            if case .name(let host) = rewrite.host { domains.append(ReverseSettings.Pair(from: Self.place("http://\(host)").host, to: "")) }
+        }
+        if locations.isEmpty && paths.isEmpty && domains.isEmpty { return nil }
+        var own = backends.compactMap { backend in
+            backend.hostName.map { Own(host: arena.bytes($0), port: Int32(backend.port)) }
+        }
+        if let rewrite, case .name(let host) = rewrite.host {
+            own.append(Own(host: arena.bytes(Self.place("http://\(host)").host), port: -1))
+        }
+        mappings = arena.array(
+            locations.map { pair in
+                let from = Self.place(pair.from)
+                let to = withoutTrailingSlash(pair.to)
+                return Mapping(
+                    host: arena.bytes(from.host), port: from.port, isSecure: from.isSecure, path: arena.bytes(from.path),
+                    to: arena.bytes(to), isInward: from.host.isEmpty && to.utf8.count > from.path.utf8.count && to.hasPrefix(from.path + "/"))
+            })
+        self.own = arena.array(own)
+        cookiePaths = arena.array(paths.map { Substitute(from: arena.bytes(withoutTrailingSlash($0.from)), to: arena.bytes(withoutTrailingSlash($0.to))) })
+        cookieDomains = arena.array(domains.map { Substitute(from: arena.bytes($0.from.lowercased()), to: arena.bytes($0.to)) })
+        let longest = (locations + paths + domains).map(\.to.utf8.count).max() ?? 0
+        growthBytesMax = longest + 16
+    }
+
+    /// A path or a URL taken apart; what is neither counts as a path.
+    private static func place(_ text: String) -> (host: String, port: Int32, isSecure: Bool, path: String) {
+        let bytes = Array(text.utf8)
+        let reference = parseURIReference(bytes.span, start: 0, end: bytes.count)
+        guard reference.form == .absolute else { return ("", 0, false, withoutTrailingSlash(text)) }
+        let authority = reference.authority
+        let host = String(decoding: bytes[authority.start..<(authority.start + authority.hostLength)], as: UTF8.self).lowercased()
+        let port = authority.port >= 0 ? authority.port : reference.isSecure ? 443 : 80
+        let path = String(decoding: bytes[reference.pathStart...], as: UTF8.self)
+        return (host, Int32(port), reference.isSecure, withoutTrailingSlash(path))
+    }
+}
+
+private func withoutTrailingSlash(_ text: String) -> String {
+    var text = text[...]
+    while text.hasSuffix("/") { text = text.dropLast() }
+    return String(text)
+}
+
+extension BackendSettings {
+    /// As it stands in a URL, in small letters; nil for a unix socket.
+    fileprivate var hostName: String? {
+        switch address {
+        case .ipv4(let text), .name(let text): text.lowercased()
+        case .ipv6(let text): "[\(text.lowercased())]"
+        case .unix: nil
+        }
+    }
+}
