@@ -14,7 +14,7 @@ struct WorkerTests {
                 if isInside, line.hasPrefix("    func ") || line.hasPrefix("    private func "), !previous.contains("@inline(__always)") {
                     Issue.record("\(file.path):\(number + 1): say mutating, or @inline(__always): else each call copies the worker")
                 }
-                previous = line
+                previous = String(line)
             }
         }
     }
