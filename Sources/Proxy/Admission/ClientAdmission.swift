@@ -73,7 +73,7 @@ extension Worker where Ring: ~Copyable {
         return onProxyHead(client, parseProxy(block.begin, block.count), bytes, length, before: before)
     }
 
-    private func parseProxy(_ bytes: UnsafeRawPointer, _ length: Int) -> ProxyHeadParse {
+    private mutating func parseProxy(_ bytes: UnsafeRawPointer, _ length: Int) -> ProxyHeadParse {
         parseProxyHead(UnsafeBufferPointer(start: bytes.assumingMemoryBound(to: UInt8.self), count: length).span)
     }
 

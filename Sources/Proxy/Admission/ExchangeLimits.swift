@@ -124,7 +124,7 @@ extension Worker where Ring: ~Copyable {
         return true
     }
 
-    func closeOne(_ limit: UnsafePointer<LimitPlan>, _ address: UnsafeMutablePointer<SocketAddress>) {
+    mutating func closeOne(_ limit: UnsafePointer<LimitPlan>, _ address: UnsafeMutablePointer<SocketAddress>) {
         let all = limit.pointee.all
         if all.openMax > 0 { limit.pointee.cell.closeOne(batch: all.openBatch, worker: index) }
         if limit.pointee.client.openMax > 0 {
@@ -149,11 +149,11 @@ extension Worker where Ring: ~Copyable {
     // MARK: - Tunnels
 
     /// A tunnel outlives its plan, and its limits with it.
-    func retainLimits(_ exchange: UnsafeMutablePointer<Exchange>) {
+    mutating func retainLimits(_ exchange: UnsafeMutablePointer<Exchange>) {
         for level in 0..<LimitChain.levels { exchange.pointee.limits[level]?.pointee.retain() }
     }
 
-    func releaseLimits(_ limits: LimitChain) {
+    mutating func releaseLimits(_ limits: LimitChain) {
         for level in 0..<LimitChain.levels { limits[level]?.pointee.release() }
     }
 }

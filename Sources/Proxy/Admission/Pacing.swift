@@ -35,7 +35,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Each direction of a client has an entry of its own in the table.
-    private func byteWord(
+    private mutating func byteWord(
         _ limit: UnsafePointer<LimitPlan>, _ address: UnsafeMutablePointer<SocketAddress>, isRead: Bool
     ) -> UnsafeMutablePointer<UInt64>? {
         let tag = clientTable.tag(of: address.pointee.host, limit: limit.pointee.identity | (isRead ? 1 : 2), isCount: false)

@@ -10,7 +10,7 @@ extension ProxyHead {
 
     /// Writes the line of version 1; where the families differ or there are no addresses, `UNKNOWN`.
     func writeText(into writer: inout HeadWriter) {
-        guard source.family == destination.family, source.family == .ipv4 || source.family == .ipv6 else {
+        guard source.family == destination.family, source.isInternet else {
             writer.append("PROXY UNKNOWN\r\n")
             return
         }
@@ -30,7 +30,7 @@ extension ProxyHead {
         writer.append(ProxyProtocol.signature)
         writer.append(UInt8(0x21))
         // A client of one family at a listener of the other is told in the wider one.
-        let isTold = [.ipv4, .ipv6].contains(source.family) && [.ipv4, .ipv6].contains(destination.family)
+        let isTold = source.isInternet && destination.isInternet
         guard isTold else {
             writer.append(UInt8(0x00))
             appendNumber(0, bytes: 2, to: &writer)

@@ -77,7 +77,7 @@ extension Worker where Ring: ~Copyable {
     private static var locationBytesMax: Int { 60_000 }
 
     /// Brings the fields of the request that a value asks for, in its order.
-    private func fillRequestFields(
+    private mutating func fillRequestFields(
         _ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>, _ names: UnsafeBufferPointer<ByteSlice>
     ) {
         for at in 0..<min(names.count, LogRecord.capturedMax) {
@@ -90,7 +90,7 @@ extension Worker where Ring: ~Copyable {
     // MARK: - Health
 
     /// Whether a request asks how we are: GET or HEAD of exactly that path, whatever the host and the query.
-    func isHealthCheck(_ exchange: UnsafeMutablePointer<Exchange>, _ path: LastingBytes) -> Bool {
+    mutating func isHealthCheck(_ exchange: UnsafeMutablePointer<Exchange>, _ path: LastingBytes) -> Bool {
         let head = exchange.pointee.head
         guard head.method == .get || head.method == .head, head.pathLength == path.count else { return false }
         return memcmp(exchange.pointee.headBlock.begin + head.pathStart, path.start, path.count) == 0

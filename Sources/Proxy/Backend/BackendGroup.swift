@@ -20,7 +20,7 @@ struct BackendGroup: BitwiseCopyable {
 extension Worker where Ring: ~Copyable {
     /// The group that serves an exchange; its rule must be one that has a group.
     @inline(__always)
-    func group(of exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<BackendGroup> {
+    mutating func group(of exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<BackendGroup> {
         servers[Int(exchange.pointee.server)].groups + Int(exchange.pointee.rule.pointee.group)
     }
 
@@ -32,16 +32,17 @@ extension Worker where Ring: ~Copyable {
             (groups + number).initialize(to: BackendGroup(plans[number], balancer: makeBalancer(plans[number])))
         }
         freeGroups(server)
+        server.pointee.groups.deallocate()
         server.pointee.groups = groups
         server.pointee.groupCount = plans.count
     }
 
-    func freeGroups(_ server: UnsafeMutablePointer<ServerRuntime>) {
+    mutating func freeGroups(_ server: UnsafeMutablePointer<ServerRuntime>) {
         for number in 0..<server.pointee.groupCount { server.pointee.groups[number].members.deallocate() }
-        server.pointee.groups.deallocate()
+        server.pointee.groupCount = 0
     }
 
-    private func makeBalancer(_ plan: BackendGroupPlan) -> Balancer {
+    private mutating func makeBalancer(_ plan: BackendGroupPlan) -> Balancer {
         var settings = BalancingSettings()
         settings.method = plan.method
         settings.hashLoadPercentMax = plan.hashLoadPercentMax
@@ -53,7 +54,7 @@ extension Worker where Ring: ~Copyable {
         for number in 0..<server.pointee.groupCount { rebuild(server.pointee.groups + number, server) }
     }
 
-    private func rebuild(_ group: UnsafeMutablePointer<BackendGroup>, _ server: UnsafeMutablePointer<ServerRuntime>) {
+    private mutating func rebuild(_ group: UnsafeMutablePointer<BackendGroup>, _ server: UnsafeMutablePointer<ServerRuntime>) {
         let places = group.pointee.plan.members
         let slots = server.pointee.candidateBackends
         var members: [GroupMember] = []
@@ -71,7 +72,7 @@ extension Worker where Ring: ~Copyable {
         group.pointee.balancer.rebuild(server.pointee.candidates(of: group))
     }
 
-    private func formerMember(_ group: UnsafeMutablePointer<BackendGroup>, _ backend: UInt32) -> GroupMember? {
+    private mutating func formerMember(_ group: UnsafeMutablePointer<BackendGroup>, _ backend: UInt32) -> GroupMember? {
         for at in 0..<group.pointee.count where group.pointee.members[at].backend == backend { return group.pointee.members[at] }
         return nil
     }

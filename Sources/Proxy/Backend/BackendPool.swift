@@ -16,8 +16,10 @@ extension Worker where Ring: ~Copyable {
         let backend = backends[UInt32(connection.pointee.backend)]
         let limits = backend.pointee.limits
         let worn = limits.requestsPerConnectionMax > 0 && connection.pointee.requestCount >= limits.requestsPerConnectionMax
-        if worn || connection.pointee.flags.contains(.doomed) || connection.pointee.flags.contains(.sawEnd)
-            || backend.pointee.state == .draining || connection.pointee.owner != 0 && !isOwned(connection) || isDraining && backend.pointee.waiting.isEmpty
+        let isSurplus = backend.pointee.connectionCount > limits.connectionsMax
+        let isStrangers = connection.pointee.owner != 0 && !isOwned(connection)
+        if worn || isSurplus || isStrangers || connection.pointee.flags.contains(.doomed) || connection.pointee.flags.contains(.sawEnd)
+            || backend.pointee.state == .draining || isDraining && backend.pointee.waiting.isEmpty
         {
             close(connection)
             return
@@ -53,7 +55,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The first that waits for a connection and may have this one: who saw a used one die wants a new one.
-    private func firstWaiting(
+    private mutating func firstWaiting(
         for connection: UnsafeMutablePointer<BackendConnection>, _ backend: UnsafeMutablePointer<Backend>
     ) -> UnsafeMutablePointer<Exchange>? {
         var slot = backend.pointee.waiting.first
@@ -111,7 +113,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     @inline(__always)
-    func token(_ kind: OperationKind, _ connection: UnsafeMutablePointer<BackendConnection>) -> OperationToken {
+    mutating func token(_ kind: OperationKind, _ connection: UnsafeMutablePointer<BackendConnection>) -> OperationToken {
         let slot = connection.pointee.timer.slot
         return OperationToken(kind, slot: slot, generation: connections.generation(slot))
     }
@@ -146,7 +148,7 @@ extension Worker where Ring: ~Copyable {
         putBack(connection)
     }
 
-    func name(_ backend: UnsafeMutablePointer<Backend>) -> LastingBytes {
+    mutating func name(_ backend: UnsafeMutablePointer<Backend>) -> LastingBytes {
         backend.pointee.names.pointee.name
     }
 

@@ -99,7 +99,7 @@ extension Worker where Ring: ~Copyable {
     // MARK: - Candidates
 
     @inline(__always)
-    func candidate(_ backend: UnsafeMutablePointer<Backend>) -> UnsafeMutablePointer<Candidate> {
+    mutating func candidate(_ backend: UnsafeMutablePointer<Backend>) -> UnsafeMutablePointer<Candidate> {
         servers[Int(backend.pointee.server)].candidates + Int(backend.pointee.candidate)
     }
 
@@ -118,14 +118,14 @@ extension Worker where Ring: ~Copyable {
 
     /// Whether one more connection may be opened: those being opened are promised to who waits for them, and a backend
     /// that could not be reached gets one connection to show that it is back.
-    func mayOpen(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
+    mutating func mayOpen(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
         backend.pointee.state == .up && !backend.pointee.isOpeningPaused
             && backend.pointee.connectionCount < backend.pointee.limits.connectionsMax
             && (backend.pointee.connectFailures == 0 || backend.pointee.connectingCount == 0)
     }
 
     /// Whether this very exchange would find a connection there: not every one may share.
-    private func canServe(_ exchange: UnsafeMutablePointer<Exchange>, _ backend: UnsafeMutablePointer<Backend>) -> Bool {
+    private mutating func canServe(_ exchange: UnsafeMutablePointer<Exchange>, _ backend: UnsafeMutablePointer<Backend>) -> Bool {
         backend.pointee.idleCount > 0 || mayOpen(backend) || isShareable(exchange) && mayShare(backend)
     }
 
@@ -136,7 +136,7 @@ extension Worker where Ring: ~Copyable {
         for slot in 0..<UInt32(backends.highest) where backends.isTaken(slot) { publish(backends[slot]) }
     }
 
-    private func publish(_ backend: UnsafeMutablePointer<Backend>) {
+    private mutating func publish(_ backend: UnsafeMutablePointer<Backend>) {
         let counters = backend.pointee.counters
         counters.store(backend.pointee.requests, at: BackendCounter.requests.rawValue)
         counters.store(backend.pointee.responses, at: BackendCounter.responses.rawValue)
@@ -199,7 +199,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The backend that the request's sticky cookie names, unless it is down: one that is merely full is waited for.
-    func pinnedBackend(
+    mutating func pinnedBackend(
         _ exchange: UnsafeMutablePointer<Exchange>, _ group: UnsafeMutablePointer<BackendGroup>,
         _ server: UnsafeMutablePointer<ServerRuntime>
     ) -> UnsafeMutablePointer<Backend>? {
@@ -212,7 +212,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Value of the first field of that name (given in small letters).
-    func findField(
+    mutating func findField(
         _ exchange: UnsafeMutablePointer<Exchange>, named name: LastingBytes
     ) -> UnsafeBufferPointer<UInt8>? {
         let fields = fields(exchange)
@@ -224,7 +224,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Value of the first cookie of that name.
-    private func findCookie(
+    private mutating func findCookie(
         _ exchange: UnsafeMutablePointer<Exchange>, named name: LastingBytes
     ) -> UnsafeBufferPointer<UInt8>? {
         let fields = fields(exchange)

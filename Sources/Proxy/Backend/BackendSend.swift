@@ -28,7 +28,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Whether all that was asked has been sent, so that the backend is the one to speak.
-    private func isAnswerDue(_ connection: UnsafeMutablePointer<BackendConnection>) -> Bool {
+    private mutating func isAnswerDue(_ connection: UnsafeMutablePointer<BackendConnection>) -> Bool {
         guard !connection.pointee.exchanges.isEmpty else { return false }
         return exchanges[connection.pointee.exchanges.last].pointee.flags.contains(.requestSent)
             && connection.pointee.output.isEmpty

@@ -11,20 +11,20 @@ extension Worker where Ring: ~Copyable {
 
     /// Whether one more request could join a connection that has some in flight.
     @inline(__always)
-    func mayShare(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
+    mutating func mayShare(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
         guard backend.pointee.limits.pipeline > 1 else { return false }
         return isFast(backend) && roomiestShared(backend) != noSlot
     }
 
     @inline(__always)
-    private func isFast(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
+    private mutating func isFast(_ backend: UnsafeMutablePointer<Backend>) -> Bool {
         guard clock.now >= backend.pointee.sharingOffUntil, backend.pointee.candidate >= 0 else { return false }
         let estimate = candidate(backend).pointee.roundTrip
         return estimate.isKnown && estimate.smoothedNanoseconds < Double(backend.pointee.limits.pipelineNanoseconds)
     }
 
     /// The connection that requests gather on, while it has room.
-    private func roomiestShared(_ backend: UnsafeMutablePointer<Backend>) -> UInt32 {
+    private mutating func roomiestShared(_ backend: UnsafeMutablePointer<Backend>) -> UInt32 {
         let slot = backend.pointee.sharedConnection
         guard slot != noSlot else { return noSlot }
         let connection = connections[slot]
@@ -70,14 +70,14 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    func isShareable(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+    mutating func isShareable(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         let head = exchange.pointee.head
         return (head.method == .get || head.method == .head) && exchange.pointee.flags.contains(.requestWhole)
             && !head.wantsUpgrade && !exchange.pointee.rule.pointee.isPassthrough && !exchange.pointee.flags.contains(.unshared)
     }
 
     /// Whether the head that was just parsed is one that a shared connection can't have.
-    func isIrregularForSharing(_ connection: UnsafeMutablePointer<BackendConnection>) -> Bool {
+    mutating func isIrregularForSharing(_ connection: UnsafeMutablePointer<BackendConnection>) -> Bool {
         guard connection.pointee.exchanges.count > 1 else { return false }
         return responseHead.versionMinor == 0 || responseHead.framing == .untilClose || responseHead.isSwitch
     }

@@ -9,7 +9,7 @@ extension Worker where Ring: ~Copyable {
     func owner(_ client: UInt32) -> UInt64 { OperationToken(.clientReceive, slot: client, generation: clients.generation(client)).raw }
 
     /// Whether the client that a connection belongs to is still there.
-    func isOwned(_ connection: UnsafeMutablePointer<BackendConnection>) -> Bool {
+    mutating func isOwned(_ connection: UnsafeMutablePointer<BackendConnection>) -> Bool {
         clients.isCurrent(OperationToken(raw: connection.pointee.owner))
     }
 

@@ -40,7 +40,7 @@ extension Worker where Ring: ~Copyable {
 
     /// The backend with a queue of its own that has the fewest waiting; nil where the group's queue is the place to
     /// wait, because some backend has none of its own or no backend is up.
-    private func backendWithQueue(_ group: UnsafeMutablePointer<BackendGroup>) -> UnsafeMutablePointer<Backend>? {
+    private mutating func backendWithQueue(_ group: UnsafeMutablePointer<BackendGroup>) -> UnsafeMutablePointer<Backend>? {
         var best: UnsafeMutablePointer<Backend>?
         for at in 0..<group.pointee.count {
             let backend = backends[group.pointee.members[at].backend]
@@ -115,7 +115,7 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    private func oldestQueue(_ server: UnsafeMutablePointer<ServerRuntime>) -> UnsafeMutablePointer<BackendGroup>? {
+    private mutating func oldestQueue(_ server: UnsafeMutablePointer<ServerRuntime>) -> UnsafeMutablePointer<BackendGroup>? {
         var oldest: UnsafeMutablePointer<BackendGroup>?
         var age = UInt64.max
         for number in 0..<server.pointee.groupCount {
@@ -128,7 +128,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Whether the queue of some group has one at its head that could take this backend and came before the exchange.
-    func isWantedLonger(
+    mutating func isWantedLonger(
         _ backend: UnsafeMutablePointer<Backend>, _ server: UnsafeMutablePointer<ServerRuntime>,
         than exchange: UnsafeMutablePointer<Exchange>
     ) -> Bool {

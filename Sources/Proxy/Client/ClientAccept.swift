@@ -38,7 +38,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Failures of one connection or one call, after which accepting goes on at once.
-    func isPassing(_ result: Int32) -> Bool { result == -ECONNABORTED || result == -EINTR || result == -EAGAIN }
+    mutating func isPassing(_ result: Int32) -> Bool { result == -ECONNABORTED || result == -EINTR || result == -EAGAIN }
 
     private mutating func onAcceptFailed(_ result: Int32) {
         if isDraining || result == -ECANCELED || isPassing(result) { return }
@@ -70,7 +70,7 @@ extension Worker where Ring: ~Copyable {
 
     /// A connection that another worker accepted: places of servers differ between workers, identities do not.
     mutating func admit(_ fd: Int32, ofServer identity: Int32) {
-        guard let place = (0..<serverCount).first(where: { servers[$0].state != .empty && servers[$0].plan.identity == identity })
+        guard let place = (0..<serverCount).first(where: { servers[$0].state != .empty && servers[$0].planUse >= 0 && servers[$0].plan.identity == identity })
         else {
             count(.clientsAccepted)
             count(.clientsRefused)

@@ -14,7 +14,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     @inline(__always)
-    func token(_ kind: OperationKind, _ client: UnsafeMutablePointer<ClientConnection>) -> OperationToken {
+    mutating func token(_ kind: OperationKind, _ client: UnsafeMutablePointer<ClientConnection>) -> OperationToken {
         let slot = client.pointee.timer.slot
         return OperationToken(kind, slot: slot, generation: clients.generation(slot))
     }
@@ -124,7 +124,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Whether nothing but the amount of waiting bytes keeps the client from being read.
-    private func mayReceive(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
+    private mutating func mayReceive(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
         let exchange = client.pointee.exchange
         return exchange == noSlot || exchanges[exchange].pointee.flags.isDisjoint(with: [.splicingRequest, .waitsToRead])
     }

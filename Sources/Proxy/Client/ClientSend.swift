@@ -37,7 +37,7 @@ extension Worker where Ring: ~Copyable {
 
     /// The rule whose timers hold for a client now: that of its request, else what its server says.
     @inline(__always)
-    func rule(of client: UnsafeMutablePointer<ClientConnection>) -> UnsafePointer<RulePlan> {
+    mutating func rule(of client: UnsafeMutablePointer<ClientConnection>) -> UnsafePointer<RulePlan> {
         client.pointee.exchange == noSlot
             ? servers[Int(client.pointee.server)].plan.fallback : exchanges[client.pointee.exchange].pointee.rule
     }
@@ -135,7 +135,7 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    private func isSplicingRequest(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
+    private mutating func isSplicingRequest(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
         client.pointee.exchange != noSlot
             && exchanges[client.pointee.exchange].pointee.flags.contains(.splicingRequest)
     }

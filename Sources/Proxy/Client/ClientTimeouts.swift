@@ -48,7 +48,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Whether the peer, waited for without a break, moved fewer bytes than it must.
-    private func isTooSlow(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
+    private mutating func isTooSlow(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
         let server = servers + Int(client.pointee.server)
         guard server.pointee.plan.rateMin > 0, client.pointee.rateSince > 0 else { return false }
         let waited = clock.now &- client.pointee.rateSince

@@ -53,7 +53,7 @@ extension Worker where Ring: ~Copyable {
 
     /// The body that the operator has given the answers of a rule with this status.
     @inline(__always)
-    private func errorPage(_ rule: UnsafePointer<RulePlan>, _ status: UInt16) -> BodyPlan? {
+    private mutating func errorPage(_ rule: UnsafePointer<RulePlan>, _ status: UInt16) -> BodyPlan? {
         rule.pointee.answers.flatMap { $0.pointee.pages.body(for: status) }
     }
 

@@ -3,5 +3,7 @@ struct SourceLocation: Sendable, Equatable {
     var file = ""
     var line = 0
     var column = 0
+    /// `FILE:LINE`, for messages.
+    var text: String { "\(file):\(line)" }
     static let none = SourceLocation()
 }

@@ -43,7 +43,7 @@ extension Worker where Ring: ~Copyable {
         return .park(.selectBackend)
     }
 
-    private func mayOpenTarget(_ target: UnsafeMutablePointer<Backend>) -> Bool {
+    private mutating func mayOpenTarget(_ target: UnsafeMutablePointer<Backend>) -> Bool {
         !target.pointee.isOpeningPaused && target.pointee.connectionCount < target.pointee.limits.connectionsMax
     }
 

@@ -18,7 +18,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Never inlined: strings have no business on the path of other requests.
     @inline(never)
-    private func postName(
+    private mutating func postName(
         _ exchange: UnsafeMutablePointer<Exchange>, _ state: UnsafeMutablePointer<DelegationState>
     ) -> Bool {
         guard let nameDesk else { return false }

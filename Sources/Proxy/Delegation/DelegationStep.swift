@@ -35,7 +35,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Takes the field out of the answer, every line of it; where its last one stands, and how many there are.
-    private func takeRedirectField() -> (count: Int, start: Int, length: Int) {
+    private mutating func takeRedirectField() -> (count: Int, start: Int, length: Int) {
         let name: StaticString = "x-internal-redirect"
         let wanted = LastingBytes(start: name.utf8Start, count: name.utf8CodeUnitCount)
         var found = (count: 0, start: 0, length: 0)
@@ -51,7 +51,7 @@ extension Worker where Ring: ~Copyable {
 
     /// The request came with the mark of having been sent on: by another proxy, or by this one to itself. The field has been
     /// taken out of what backends see, like all that only a proxy may say to them.
-    private func wasSentOnBefore(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
+    private mutating func wasSentOnBefore(_ exchange: UnsafeMutablePointer<Exchange>) -> Bool {
         let name: StaticString = "x-redirected-via"
         return findField(exchange, named: LastingBytes(start: name.utf8Start, count: name.utf8CodeUnitCount)) != nil
     }
@@ -118,7 +118,7 @@ extension Worker where Ring: ~Copyable {
         walk(exchange)
     }
 
-    private func prepareDelegation(_ exchange: UnsafeMutablePointer<Exchange>) {
+    private mutating func prepareDelegation(_ exchange: UnsafeMutablePointer<Exchange>) {
         exchange.pointee.flags.remove([
             .discardsAnswer, .firstByteSeen, .reusedConnection, .pipelined, .requestSent, .splicingRequest, .fresh, .setsCookie,
         ])

@@ -24,7 +24,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Whether client connections of a server end with the answer that they get.
     @inline(__always)
-    func endsClients(_ server: Int32) -> Bool { isDraining || servers[Int(server)].state == .leaving }
+    mutating func endsClients(_ server: Int32) -> Bool { isDraining || servers[Int(server)].state == .leaving }
 
     /// Ends an exchange whose client is gone or about to be; the backend connection is let go.
     mutating func giveUp(_ exchange: UnsafeMutablePointer<Exchange>) {
@@ -57,7 +57,7 @@ extension Worker where Ring: ~Copyable {
         close(connection)
     }
 
-    func log(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult { .next(.release) }
+    mutating func log(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult { .next(.release) }
 
     mutating func release(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         logOnce(exchange)

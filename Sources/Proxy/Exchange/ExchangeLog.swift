@@ -17,13 +17,13 @@ extension Worker where Ring: ~Copyable {
 
     /// Entries of the two logs that the exchange is printed to; -1 = off.
     @inline(__always)
-    func logEntries(_ exchange: UnsafeMutablePointer<Exchange>) -> (access: Int32, error: Int32) {
+    mutating func logEntries(_ exchange: UnsafeMutablePointer<Exchange>) -> (access: Int32, error: Int32) {
         if exchange.pointee.flags.contains(.tunnel) { return (exchange.pointee.tunnelAccessLog, exchange.pointee.tunnelErrorLog) }
         return logEntries(exchange.pointee.rule, exchange.pointee.planUse)
     }
 
     @inline(__always)
-    private func logEntries(_ rule: UnsafePointer<RulePlan>, _ planUse: Int32) -> (access: Int32, error: Int32) {
+    private mutating func logEntries(_ rule: UnsafePointer<RulePlan>, _ planUse: Int32) -> (access: Int32, error: Int32) {
         let entries = planUses[Int(planUse)].logEntries
         return (entries[Int(rule.pointee.accessLog)], entries[Int(rule.pointee.errorLog)])
     }
@@ -81,28 +81,28 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// `host:port` of the place that an exchange was sent on to.
-    func delegationText(_ exchange: UnsafeMutablePointer<Exchange>) -> ByteSlice? {
+    mutating func delegationText(_ exchange: UnsafeMutablePointer<Exchange>) -> ByteSlice? {
         guard exchange.pointee.flags.contains(.delegated), let block = exchange.pointee.delegation else { return nil }
         let text = block.bytes.assumingMemoryBound(to: DelegationState.self).textBytes
         return ByteSlice(start: text.baseAddress, count: text.count)
     }
 
     /// Names a request: worker, time, and a number that no other of its requests has.
-    func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
+    mutating func requestID(_ wallNanoseconds: UInt64, _ sequence: UInt64) -> UInt64 {
         (wallNanoseconds / 1_000_000) &<< 24 ^ UInt64(index) &<< 52 ^ sequence & 0xFF_FFFF
     }
 
-    private func byteSlice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> ByteSlice {
+    private mutating func byteSlice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> ByteSlice {
         ByteSlice(start: UnsafeRawPointer(exchange.pointee.headBlock.begin + start), count: length)
     }
 
     /// The format that asked last for fields: the error log's knows those of the access log too.
-    private func capturingFormat(_ exchange: UnsafeMutablePointer<Exchange>) -> LogFormat? {
+    private mutating func capturingFormat(_ exchange: UnsafeMutablePointer<Exchange>) -> LogFormat? {
         let (access, error) = logEntries(exchange)
         return logs.format(error >= 0 ? error : access)
     }
 
-    private func fillCaptured(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
+    private mutating func fillCaptured(_ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>) {
         guard let format = capturingFormat(exchange) else { return }
         for (at, name) in format.requestFieldNames.enumerated() where at < LogRecord.capturedMax {
             guard let start = name.start else { continue }

@@ -136,22 +136,22 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// A setting for tests of the supervisor: dies as a bug would.
-    private func debugTrap() { preconditionFailure("trapped by the setting debug-trap-at-request") }
+    private mutating func debugTrap() { preconditionFailure("trapped by the setting debug-trap-at-request") }
 
     /// Fields of the request's head.
     @inline(__always)
-    func fields(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<FieldRange> {
+    mutating func fields(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<FieldRange> {
         exchange.pointee.fields
     }
 
     /// A value of the request's head: valid while the exchange lives.
     @inline(__always)
-    func slice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> UnsafeBufferPointer<UInt8> {
+    mutating func slice(_ exchange: UnsafeMutablePointer<Exchange>, _ start: Int, _ length: Int) -> UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(
             start: exchange.pointee.headBlock.begin.assumingMemoryBound(to: UInt8.self) + start, count: length)
     }
 
-    func slice(_ exchange: UnsafeMutablePointer<Exchange>, valueOf field: FieldRange) -> UnsafeBufferPointer<UInt8> {
+    mutating func slice(_ exchange: UnsafeMutablePointer<Exchange>, valueOf field: FieldRange) -> UnsafeBufferPointer<UInt8> {
         slice(exchange, Int(field.valueStart), Int(field.valueLength))
     }
 

@@ -47,7 +47,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The status for the log, where the bytes begin as those of an HTTP answer do; else 0.
-    private func passedStatus(_ bytes: UnsafeRawPointer, _ length: Int) -> UInt16 {
+    private mutating func passedStatus(_ bytes: UnsafeRawPointer, _ length: Int) -> UInt16 {
         let begin: StaticString = "HTTP/1."
         guard length >= 12, memcmp(bytes, begin.utf8Start, begin.utf8CodeUnitCount) == 0 else { return 0 }
         var status: UInt16 = 0

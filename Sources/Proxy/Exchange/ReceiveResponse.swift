@@ -63,7 +63,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Our status line with the backend's words, unless the status is ours too.
-    private func appendStatusLine(to writer: inout HeadWriter, isStatusOurs: Bool) {
+    private mutating func appendStatusLine(to writer: inout HeadWriter, isStatusOurs: Bool) {
         writer.append("HTTP/1.1 ")
         writer.append(decimal: UInt64(responseHead.status))
         writer.append(" ")
@@ -76,13 +76,14 @@ extension Worker where Ring: ~Copyable {
         writer.append("\r\n")
     }
 
-    private func appendResponseFields(to writer: inout HeadWriter) {
+    private mutating func appendResponseFields(to writer: inout HeadWriter) {
         writer.appendKeptFields(
             bytes: responseBuffer.span, fields: UnsafeBufferPointer(start: scratchFields, count: responseHead.fieldCount).span,
             count: responseHead.fieldCount, fieldsEnd: responseHead.headLength &- 2)
     }
 
     /// The bytes of the head, valid during the steps of the answer.
+    @inline(__always)
     private var responseBuffer: UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(start: responseBytes.assumingMemoryBound(to: UInt8.self), count: responseHead.headLength)
     }
@@ -156,7 +157,7 @@ extension Worker where Ring: ~Copyable {
             peerRequestID(exchange), requestID(exchange.pointee.startedWall, exchange.pointee.sequence), to: &writer)
     }
 
-    private func appendUpgrade(to writer: inout HeadWriter) {
+    private mutating func appendUpgrade(to writer: inout HeadWriter) {
         writer.append("Connection: Upgrade\r\n")
         guard responseHead.upgradeField >= 0 else { return }
         writer.append("Upgrade: ")
@@ -164,7 +165,7 @@ extension Worker where Ring: ~Copyable {
         writer.append("\r\n")
     }
 
-    private func appendCookie(
+    private mutating func appendCookie(
         _ cookie: LastingBytes, _ exchange: UnsafeMutablePointer<Exchange>, to writer: inout HeadWriter
     ) {
         let backend = backends[UInt32(exchange.pointee.backend)]

@@ -6,7 +6,7 @@ extension Worker where Ring: ~Copyable {
     ///
     /// - Parameter maps: the answer is the final one, so places are mapped back.
     /// - Returns: how many bytes of room the mapped fields need beside those they have.
-    func markAnswerFields(_ plan: UnsafePointer<RewritePlan>, maps: Bool) -> Int {
+    mutating func markAnswerFields(_ plan: UnsafePointer<RewritePlan>, maps: Bool) -> Int {
         let bytes = answerBytes.span
         let mapsPlaces = maps && plan.pointee.reverse != nil
         var room = 0
@@ -26,7 +26,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Writes the fields that say where something is, in the words of clients, in their order.
-    func appendMappedFields(
+    mutating func appendMappedFields(
         _ plan: UnsafePointer<RewritePlan>, _ exchange: UnsafeMutablePointer<Exchange>, to writer: inout HeadWriter
     ) {
         guard let reverse = plan.pointee.reverse else { return }
@@ -55,7 +55,7 @@ extension Worker where Ring: ~Copyable {
     private enum Place { case none, reference, refresh, cookie }
 
     @inline(__always)
-    private func place(_ field: FieldRange, _ bytes: Span<UInt8>) -> Place {
+    private mutating func place(_ field: FieldRange, _ bytes: Span<UInt8>) -> Place {
         switch field.name {
         case .location, .contentLocation: .reference
         case .setCookie: .cookie
@@ -64,6 +64,7 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
+    @inline(__always)
     private var answerBytes: UnsafeBufferPointer<UInt8> {
         UnsafeBufferPointer(start: responseBytes.assumingMemoryBound(to: UInt8.self), count: responseHead.headLength)
     }

@@ -69,7 +69,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Whether a request may be sent once more (RFC 9110 §9.2.2): nothing of its answer has been seen, none of its body
     /// has been used, and either it does no harm when sent twice or no byte of it went out.
-    private func mayRetry(
+    private mutating func mayRetry(
         _ exchange: UnsafeMutablePointer<Exchange>, _ connection: UnsafeMutablePointer<BackendConnection>,
         _ reason: FailureReason, isHead: Bool
     ) -> Bool {
@@ -118,7 +118,7 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    func append(_ exchange: UnsafeMutablePointer<Exchange>, to chain: inout ExchangeChain) {
+    mutating func append(_ exchange: UnsafeMutablePointer<Exchange>, to chain: inout ExchangeChain) {
         exchange.pointee.next = noSlot
         if chain.last == noSlot {
             chain.first = exchange.pointee.slot
@@ -128,7 +128,7 @@ extension Worker where Ring: ~Copyable {
         chain.last = exchange.pointee.slot
     }
 
-    private func takeFirst(_ chain: inout ExchangeChain) -> UnsafeMutablePointer<Exchange>? {
+    private mutating func takeFirst(_ chain: inout ExchangeChain) -> UnsafeMutablePointer<Exchange>? {
         guard chain.first != noSlot else { return nil }
         let exchange = exchanges[chain.first]
         chain.first = exchange.pointee.next

@@ -25,7 +25,7 @@ extension Worker where Ring: ~Copyable {
         return server.pointee.plan.trustedPeers.allows(clientAddress(clients[exchange.pointee.client]).pointee.host)
     }
 
-    private func markFields(_ exchange: UnsafeMutablePointer<Exchange>, _ plan: UnsafePointer<RewritePlan>, isTrusted: Bool) {
+    private mutating func markFields(_ exchange: UnsafeMutablePointer<Exchange>, _ plan: UnsafePointer<RewritePlan>, isTrusted: Bool) {
         let fields = exchange.pointee.fields
         let bytes = slice(exchange, 0, exchange.pointee.head.headLength).span
         var dropsHost = true
@@ -94,7 +94,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The identifier that a trusted peer gave the request; absent = ours counts.
-    func peerRequestID(_ exchange: UnsafeMutablePointer<Exchange>) -> ByteSlice {
+    mutating func peerRequestID(_ exchange: UnsafeMutablePointer<Exchange>) -> ByteSlice {
         let at = Int(exchange.pointee.identifierField)
         guard at >= 0, at < exchange.pointee.fieldCount else { return .none }
         let value = slice(exchange, valueOf: exchange.pointee.fields[at])
@@ -104,7 +104,7 @@ extension Worker where Ring: ~Copyable {
     // MARK: - Fields that the operator adds
 
     /// Room for the lines of edits: what is fixed, and what the request's bytes may add to it.
-    func editRoom(_ edits: HeaderEdits, headLength: Int) -> Int {
+    mutating func editRoom(_ edits: HeaderEdits, headLength: Int) -> Int {
         edits.fixedBytes &+ (edits.needsRecord ? min(2 &* headLength &+ 1_024, 16_384) : 0)
     }
 
@@ -141,7 +141,7 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    private func captureRequestFields(
+    private mutating func captureRequestFields(
         _ record: inout LogRecord, _ exchange: UnsafeMutablePointer<Exchange>, _ names: UnsafeBufferPointer<ByteSlice>
     ) {
         var at = 0
@@ -154,7 +154,7 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    private func captureAnswerFields(_ record: inout LogRecord, _ names: UnsafeBufferPointer<ByteSlice>) {
+    private mutating func captureAnswerFields(_ record: inout LogRecord, _ names: UnsafeBufferPointer<ByteSlice>) {
         var at = 0
         while at < names.count && at < LogRecord.capturedMax {
             record.capturedResponseFields[at] = .none

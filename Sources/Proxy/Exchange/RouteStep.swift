@@ -58,7 +58,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     @inline(never)
-    private func tellOfGivingUp(_ label: LastingBytes) {
+    private mutating func tellOfGivingUp(_ label: LastingBytes) {
         logs.events.emit(.warning, "a search took too many steps and counts as not found", subject: label.slice)
     }
 

@@ -83,13 +83,13 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// By which rule a request is sent on.
-    private func viaRule(_ exchange: UnsafeMutablePointer<Exchange>) -> LastingBytes {
+    private mutating func viaRule(_ exchange: UnsafeMutablePointer<Exchange>) -> LastingBytes {
         guard let policy = exchange.pointee.rule.pointee.delegation else { return .empty }
         return policy.pointee.via
     }
 
     /// HTTP/1.0 without a Host field: the target's host, else the backend's own name, which is as good as any.
-    private func appendHost(_ head: RequestHead, _ bytes: Span<UInt8>, _ label: LastingBytes, to writer: inout HeadWriter) {
+    private mutating func appendHost(_ head: RequestHead, _ bytes: Span<UInt8>, _ label: LastingBytes, to writer: inout HeadWriter) {
         guard head.hostLength > 0 else { return appendHost(label, to: &writer) }
         writer.append("Host: ")
         writer.append(bytes.extracting(head.hostStart..<(head.hostStart &+ head.hostLength)))
@@ -97,14 +97,14 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// A name of ours, or the label of a backend; a unix socket has no name.
-    private func appendHost(_ name: LastingBytes, to writer: inout HeadWriter) {
+    private mutating func appendHost(_ name: LastingBytes, to writer: inout HeadWriter) {
         writer.append("Host: ")
         if name.bytes.first == UInt8(ascii: "/") { writer.append("localhost") } else { writer.append(name.bytes.span) }
         writer.append("\r\n")
     }
 
     /// Origin form always (RFC 9112 §3.2.1): an absolute target was for us.
-    private func appendTarget(_ head: RequestHead, _ bytes: Span<UInt8>, to writer: inout HeadWriter) {
+    private mutating func appendTarget(_ head: RequestHead, _ bytes: Span<UInt8>, to writer: inout HeadWriter) {
         switch head.form {
         case .origin, .authority, .asterisk:
             writer.append(bytes.extracting(head.targetStart..<(head.targetStart &+ head.targetLength)))
@@ -123,7 +123,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// `Connection`, `Upgrade` and `TE` speak to the next hop alone, so they are ours to write.
-    private func appendConnectionFields(
+    private mutating func appendConnectionFields(
         _ exchange: UnsafeMutablePointer<Exchange>, _ head: RequestHead, _ bytes: Span<UInt8>,
         _ table: Span<FieldRange>, to writer: inout HeadWriter
     ) {
@@ -141,7 +141,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Bytes that a head may grow by on its way to the backend, without Via.
-    private func addedLength(
+    private mutating func addedLength(
         _ exchange: UnsafeMutablePointer<Exchange>, _ plan: UnsafePointer<RewritePlan>, _ label: LastingBytes
     ) -> Int {
         let head = exchange.pointee.head

@@ -73,33 +73,3 @@ struct LogPlan {
         }
     }
 }
-
-extension LogSettings {
-    /// What stands in a path for the index of a worker.
-    static let workerToken = "{WORKER}"
-
-    /// Whether every worker writes a file of its own.
-    var isPerWorker: Bool {
-        guard enabled, case .file(let path) = output else { return false }
-        return path.firstRange(of: Self.workerToken) != nil
-    }
-
-    /// The log as one worker writes it.
-    func ofWorker(_ index: Int) -> LogSettings {
-        var log = self
-        if case .file(let path) = output { log.output = .file(path.replacing(Self.workerToken, with: "\(index)")) }
-        return log
-    }
-}
-
-extension LogSettings.Output {
-    /// As people call it.
-    var name: String {
-        switch self {
-        case .file(let path): path
-        case .syslog(let facility): "syslog:\(facility)"
-        case .stdout: "standard output"
-        case .stderr: "standard error"
-        }
-    }
-}

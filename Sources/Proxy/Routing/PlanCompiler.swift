@@ -11,7 +11,7 @@ struct PlanCompiler {
     func compile(_ settings: ServerSettings, identity: Int32) throws(PlanFailure) -> ServerPlan {
         guard settings.backends.count <= Self.backendsMax else {
             throw PlanFailure(
-                sentence: "\(settings.location): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
+                sentence: "\(settings.location.text): the server has \(settings.backends.count) backends; \(Self.backendsMax) are the most")
         }
         var groups = GroupCollector(settings, arena: arena)
         let place = "server \(identity)"

@@ -61,13 +61,13 @@ struct ServerPlan: BitwiseCopyable {
     let splice: SpliceSettings
     /// Unsent bytes above which the socket of a client takes no more; 0 = as many as the system likes.
     let notSentLowBytes: Int
-    let via: LastingBytes?
+    var via: LastingBytes?
     /// Somebody's fields about other clients are believed.
-    let trustsPeers: Bool
+    var trustsPeers: Bool
     let trustedPeers: AccessList
     let allowsTrace: Bool
     /// Answered by us before host and rule are known.
-    let healthPath: LastingBytes?
+    var healthPath: LastingBytes?
     let logsHealth: Bool
     let connectionsMax: Int
     /// Who may connect; nil = everybody.
@@ -85,14 +85,26 @@ struct ServerPlan: BitwiseCopyable {
     let pendingNanoseconds: UInt64
 
     /// In the order of the settings.
-    let backends: UnsafeBufferPointer<BackendPlan>
+    var backends: UnsafeBufferPointer<BackendPlan>
     /// Distinct combinations of members and balancing.
-    let groups: UnsafeBufferPointer<BackendGroupPlan>
+    var groups: UnsafeBufferPointer<BackendGroupPlan>
     /// Name in Host → place among the virtual hosts; empty = the only one, which has no name.
-    let hosts: HostTable
-    let virtualHosts: UnsafeBufferPointer<VirtualHostPlan>
+    var hosts: HostTable
+    var virtualHosts: UnsafeBufferPointer<VirtualHostPlan>
     /// Stands for the rule of a request that has found none yet: the server's own values, no backends.
-    let fallback: UnsafePointer<RulePlan>
+    var fallback: UnsafePointer<RulePlan>
+
+    /// Keeps only what needs no memory of the plan: for a server that has nothing left but tunnels.
+    mutating func forgetPlan() {
+        via = nil
+        backends = UnsafeBufferPointer(start: nil, count: 0)
+        groups = UnsafeBufferPointer(start: nil, count: 0)
+        hosts = .nameless
+        virtualHosts = UnsafeBufferPointer(start: nil, count: 0)
+        healthPath = nil
+        trustsPeers = false
+        fallback = fallback.pointee.lasting
+    }
 }
 
 /// One `vhost` of a server: its rules in the order in which they are tried.

@@ -38,7 +38,7 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    private func find(
+    private mutating func find(
         _ server: UnsafeMutablePointer<ServerRuntime>, _ entry: BackendAddresses, _ address: SocketAddress
     ) -> UnsafeMutablePointer<Backend>? {
         for at in 0..<server.pointee.candidateCount {
@@ -71,7 +71,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Keeps the order of the configuration, in which new addresses of an earlier `downstream` come before later ones.
-    private func sortCandidates(_ server: UnsafeMutablePointer<ServerRuntime>) {
+    private mutating func sortCandidates(_ server: UnsafeMutablePointer<ServerRuntime>) {
         let candidates = server.pointee.candidates
         let slots = server.pointee.candidateBackends
         for at in 1..<max(server.pointee.candidateCount, 1) {

@@ -28,8 +28,7 @@ extension Worker where Ring: ~Copyable {
                 isNew[number] = false
                 change(place, to: delivery.plan.servers[number], number)
             } else {
-                servers[place].state = .leaving
-                leavingServers += 1
+                leave(place)
             }
         }
         for (number, plan) in delivery.plan.servers.enumerated() where isNew[number] { addServer(plan, number) }
@@ -45,14 +44,24 @@ extension Worker where Ring: ~Copyable {
         mailbox.report(.adopted(delivery.plan.generation))
     }
 
+    /// The configuration has a server no more: idle clients go now, the others with their answer.
+    private mutating func leave(_ place: Int) {
+        servers[place].state = .leaving
+        leavingServers += 1
+        for slot in 0..<UInt32(clients.highest) where clients.isTaken(slot) {
+            let client = clients[slot]
+            if client.pointee.server == Int32(place), client.pointee.state == .idle { close(client) }
+        }
+    }
+
     /// A worker that is about to end takes no plan any more.
-    private func discard(_ delivery: PlanDelivery) {
+    private mutating func discard(_ delivery: PlanDelivery) {
         for descriptor in delivery.logDescriptors where descriptor >= 0 { Glibc.close(descriptor) }
         for listener in delivery.listeners where listener.fd >= 0 { Glibc.close(listener.fd) }
     }
 
     /// Where a server of the newest plan stands here.
-    private func place(ofServer number: Int) -> Int? {
+    private mutating func place(ofServer number: Int) -> Int? {
         (0..<serverCount).first { servers[$0].state == .serving && servers[$0].number == Int32(number) }
     }
 
@@ -76,12 +85,30 @@ extension Worker where Ring: ~Copyable {
             }
             backend.pointee.settingsIndex = Int32(found)
             backend.pointee.names = plan.backends[found].names
-            backend.pointee.limits = plan.backends[found].limits
             backend.pointee.isOpeningPaused = false
+            limit(backend, to: plan.backends[found].limits)
             server.pointee.candidates[at].weight = plan.backends[found].weight
             register.renumber(backend.pointee.counters, server: number)
         }
         makeGroups(server)
+    }
+
+    /// Other limits for a backend: idle connections beyond them end now, the others after their exchange.
+    private mutating func limit(_ backend: UnsafeMutablePointer<Backend>, to limits: BackendLimits) {
+        backend.pointee.limits = limits
+        backend.pointee.heldConnections &+= 1  // it stays while it is looked at
+        while backend.pointee.connectionCount > limits.connectionsMax, let idle = checkOut(backend) { close(idle) }
+        backend.pointee.heldConnections &-= 1
+        var slot = backend.pointee.idleTop
+        while slot != noSlot {
+            let idle = connections[slot]
+            slot = idle.pointee.nextIdle
+            if limits.idleNanoseconds > 0 {
+                wheel.set(&idle.pointee.timer, clock.now &+ limits.idleNanoseconds)
+            } else {
+                wheel.disarm(&idle.pointee.timer)
+            }
+        }
     }
 
     /// Takes out everybody who waits for a connection of this server.
@@ -128,16 +155,18 @@ extension Worker where Ring: ~Copyable {
     /// A server that the configuration has no more: first its clients go, then its backends, then its place is free.
     private mutating func settleLeaving(_ place: Int) {
         let server = servers + place
-        guard server.pointee.mayEnd, !listeners.serve(Int32(place)), server.pointee.connections == server.pointee.tunnels else { return }
+        guard server.pointee.mayEnd, !listeners.serve(Int32(place)), server.pointee.connections == server.pointee.tunnels
+        else { return }
         if server.pointee.planUse >= 0 {
             for at in 0..<server.pointee.candidateCount { backends[server.pointee.candidateBackends[at]].pointee.state = .draining }
             rebuildCandidates(place)
+            freeGroups(server)
+            server.pointee.plan.forgetPlan()
             leavePlan(server.pointee.planUse)
             server.pointee.planUse = -1
         }
         guard server.pointee.connections == 0, server.pointee.backendCount == 0 else { return }
-        freeGroups(server)
-        server.pointee.groupCount = 0
+        server.pointee.groups.deallocate()
         server.pointee.candidates.deallocate()
         server.pointee.candidateBackends.deallocate()
         server.pointee.state = .empty

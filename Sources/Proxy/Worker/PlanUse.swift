@@ -14,7 +14,7 @@ struct PlanUse: BitwiseCopyable {
 extension Worker where Ring: ~Copyable {
     /// Counts an exchange among the users of the plan that its server runs by.
     @inline(__always)
-    func enterPlan(_ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>) {
+    mutating func enterPlan(_ exchange: UnsafeMutablePointer<Exchange>, _ server: UnsafeMutablePointer<ServerRuntime>) {
         exchange.pointee.planUse = server.pointee.planUse
         exchange.pointee.rule = server.pointee.plan.fallback
         planUses[Int(server.pointee.planUse)].users &+= 1

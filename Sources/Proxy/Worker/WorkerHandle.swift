@@ -157,7 +157,7 @@ final class BackendRegister: Sendable {
         }
     }
 
-    /// The server of a backend has another place in the newest plan.
+    /// The backend's server has another place in the newest plan.
     func renumber(_ counters: CounterBlock, server: Int) {
         entries.withLock { entries in
             for place in entries.indices where entries[place].counters.base == counters.base { entries[place].server = server }

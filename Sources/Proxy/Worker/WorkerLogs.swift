@@ -43,6 +43,8 @@ struct WorkerLogs: ~Copyable {
     deinit { entries.deallocate() }
 
     var isOn: Bool { count > 0 }
+    /// Entries that are in use, those that nobody writes to any more included.
+    var openCount: Int { (0..<count).count { entries[$0].buffer != nil } }
 
     // MARK: - Entries
 
@@ -130,6 +132,7 @@ struct WorkerLogs: ~Copyable {
         lookForPorts()
     }
 
+    @inline(never)
     private mutating func endIfRetired(_ place: Int) {
         guard let buffer = entries[place].buffer, entries[place].holders == 0, !buffer.pointee.isWriting else { return }
         buffer.pointee.finish(to: entries[place].descriptor)
@@ -292,7 +295,7 @@ extension Worker where Ring: ~Copyable {
         publishLogCounters()
     }
 
-    private func publishLogCounters() {
+    private mutating func publishLogCounters() {
         let totals = logs.totals()
         counters.store(totals.written, at: WorkerCounter.logLines.rawValue)
         counters.store(totals.dropped, at: WorkerCounter.logLinesDropped.rawValue)

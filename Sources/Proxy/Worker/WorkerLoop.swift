@@ -144,8 +144,10 @@ extension Worker where Ring: ~Copyable {
     /// How often memory is looked at while nothing else happens.
     private static var idleWorkNanoseconds: UInt64 { 100_000_000 }
 
+    @inline(__always)
     private var hasIdleWork: Bool { trimHelps && hasSpareMemory }
 
+    @inline(__always)
     private var hasSpareMemory: Bool {
         clients.usedBytes > clients.count &* clients.strideBytes &+ Self.trimSlackBytes
             || exchanges.usedBytes > exchanges.count &* exchanges.strideBytes &+ Self.trimSlackBytes

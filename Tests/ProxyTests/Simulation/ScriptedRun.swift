@@ -18,11 +18,25 @@ final class ScriptedRun {
     private(set) var ticks = 0
     /// Names of backends change their addresses during the run.
     private let changesAddresses: Bool
+    /// The configuration changes again and again during the run.
+    private let changesPlans: Bool
+    private var planRandom: ScriptedRandom
+    /// Plans that the worker was given, and what it said of them.
+    private var generations: [GivenPlan] = []
     /// What the worker counted, and how requests ended.
     private(set) var totals: [String: Int] = [:]
 
-    init(seed: UInt64, without disabled: Set<ScriptedFault> = [], tracing: Bool = false) {
+    private struct GivenPlan {
+        weak var plan: ServingPlan?
+        let generation: UInt64
+        var isAdopted = false
+        var isUnused = false
+    }
+
+    init(seed: UInt64, without disabled: Set<ScriptedFault> = [], changingPlans: Bool = false, tracing: Bool = false) {
         self.seed = seed
+        changesPlans = changingPlans
+        planRandom = ScriptedRandom(seed: seed &* 0x9E37_79B9_7F4A_7C15)
         random = ScriptedRandom(seed: seed &* 0x2545_F491_4F6C_DD1D)
         isGentle = random.below(2) == 0
         changesAddresses = seed % 4 == 3
@@ -214,13 +228,17 @@ final class ScriptedRun {
         let log = memoryFile()
         defer { close(log) }
         var global = GlobalSettings()
+        settings.addresses = [.ipv4("127.0.0.1", port: 80)]
         global.servers = [settings]
         let addresses = addressTable(1, count: settings.backends.count)
         let mailbox = Mailbox()
         let counters = CounterBlock(count: WorkerCounter.allCases.count)
+        let first = try! ServingPlan(global)
+        var newest = first
+        generations.append(GivenPlan(plan: first, generation: first.generation, isAdopted: true))
         let start = WorkerStart(
             index: 0, cpu: nil, listeners: [WorkerListener(fd: listener.descriptor, server: 0)],
-            plan: try! ServingPlan(global), logDescriptors: [-1, log], addresses: addresses, seed: seed, clientsMax: 64)
+            plan: first, logDescriptors: [-1, dup(log)], addresses: addresses, seed: seed, clientsMax: 64)
         var worker = Worker(
             ring: ScriptedRing(kernel), start: start, counters: counters, mailbox: mailbox, events: EventLog(),
             register: BackendRegister())
@@ -235,7 +253,14 @@ final class ScriptedRun {
         while clients.contains(where: { !$0.isDone }), kernel.clock.now < end, ticks < 300_000, complaints.isEmpty, kernel.complaints.isEmpty {
             worker.tick()
             ticks += 1
-            if changesAddresses, random.below(100) == 0 {
+            if changesPlans, planRandom.below(40) == 0 {
+                newest = try! ServingPlan(otherSettings(), after: newest)
+                mailbox.post(.plan(delivery(newest, log)))
+                kernel.announceMail()
+                generations.append(GivenPlan(plan: newest, generation: newest.generation))
+            }
+            if changesPlans { read(mailbox) }
+            if changesAddresses, !changesPlans, random.below(100) == 0 {
                 let count = random.below(2) == 0 ? 1 : settings.backends.count
                 mailbox.post(.addresses(addressTable(1 + ticks, count: count)))
                 kernel.announceMail()
@@ -256,10 +281,15 @@ final class ScriptedRun {
             ticks += 1
         }
         worker.tick()
+        read(mailbox)
         worker.flushLogs(atEnd: true)
         for counter in WorkerCounter.allCases where counters[counter] > 0 { totals[counter.word] = Int(counters[counter]) }
         for plan in plans { totals["outcome \(plan.outcome)".prefix(while: { $0 != "\"" }).description, default: 0] += 1 }
-        if complaints.isEmpty && kernel.complaints.isEmpty { checkEnd(worker, counters, log) }
+        totals["plans"] = generations.count
+        if complaints.isEmpty && kernel.complaints.isEmpty {
+            checkEnd(worker, counters, log)
+            checkPlans(worker, newest)
+        }
         return kernel.complaints + complaints
     }
 
@@ -271,6 +301,95 @@ final class ScriptedRun {
                 let address = SocketAddress(literal: "127.0.0.1", port: backend.port)!
                 return BackendAddresses(server: 0, backend: at, addresses: at < count ? [address] : [])
             })
+    }
+
+    /// The same clients and backends, under another configuration that serves them all.
+    private func otherSettings() -> GlobalSettings {
+        var server = settings
+        server.watermark.highBytes = 4_000 + planRandom.below(60_000)
+        server.watermark.lowBytes = server.watermark.highBytes / 4
+        server.splice.enabled = planRandom.below(2) == 0
+        server.balancing.method = [.rtt, .roundrobin, .mostIdle, .random, .none, .twoChoices, .hash][planRandom.below(7)]
+        if planRandom.below(4) == 0 { server.balancing.stickyCookie = "s" }
+        server.via = planRandom.below(2) == 0 ? "other" : nil
+        if planRandom.below(3) == 0 { server.accessLog.format = "{SRC} {URI} {STATUS}" }
+        if planRandom.below(3) == 0 { server.errorLog = LogSettings(enabled: true, level: .alert, format: "{URI}") }
+        for at in server.backends.indices {
+            server.backends[at].connectionsMax = 1 + planRandom.below(8)
+            server.backends[at].connections = min(server.backends[at].connections, server.backends[at].connectionsMax)
+            server.backends[at].pipeline = planRandom.below(2) == 0 ? 1 : 8
+        }
+        if planRandom.below(2) == 0 { server.backends.reverse() }
+        if planRandom.below(3) == 0 { server.backends.removeLast(server.backends.count - 1) }
+        let everyone = Array(server.backends.indices)
+        if planRandom.below(2) == 0 {
+            var some = RuleSettings()
+            some.name = "some"
+            some.matcher = .glob(["/r/1*", "/r/*2", "/r/3"][planRandom.below(3)])
+            some.backends = [everyone[planRandom.below(everyone.count)]]
+            var rest = RuleSettings()
+            rest.name = "rest"
+            rest.backends = everyone.reversed()
+            var host = VirtualHostSettings()
+            host.name = planRandom.below(2) == 0 ? "sim" : "*"
+            host.isDefault = true
+            host.rules = [some, rest]
+            server.virtualHosts = [host]
+        }
+        var neighbour = ServerSettings()
+        neighbour.addresses = [.unix("/neighbour/\(planRandom.below(3))")]
+        neighbour.backends = Array(settings.backends.prefix(1))
+        var global = GlobalSettings()
+        global.servers = [[server], [neighbour, server], [server, neighbour]][planRandom.below(3)]
+        return global
+    }
+
+    private func delivery(_ plan: ServingPlan, _ log: Int32) -> PlanDelivery {
+        let number = plan.settings.servers.firstIndex { $0.addresses == settings.addresses }!
+        let table = AddressTable(
+            generation: Int(plan.generation),
+            entries: plan.settings.servers.enumerated().flatMap { server, settings in
+                settings.backends.enumerated().map { at, backend in
+                    let address = SocketAddress(literal: "127.0.0.1", port: backend.port)!
+                    return BackendAddresses(server: server, backend: at, addresses: [address])
+                }
+            })
+        return PlanDelivery(
+            plan: plan, addresses: table, logDescriptors: [-1] + plan.logs.logs.dropFirst().map { $0.level == .alert ? nowhere() : dup(log) },
+            listeners: [WorkerListener(fd: -1, server: number, id: 0)])
+    }
+
+    /// Lines of error logs are not counted.
+    private func nowhere() -> Int32 { open("/dev/null", O_WRONLY | O_CLOEXEC) }
+
+    private func read(_ mailbox: Mailbox) {
+        for report in mailbox.takeReports() {
+            switch report {
+            case .adopted(let generation):
+                guard let at = generations.firstIndex(where: { $0.generation == generation }), !generations[at].isAdopted else {
+                    complain("plan \(generation) was adopted out of the blue")
+                    continue
+                }
+                generations[at].isAdopted = true
+            case .unused(let generation):
+                guard let at = generations.firstIndex(where: { $0.generation == generation }), !generations[at].isUnused else {
+                    complain("plan \(generation) ended out of the blue")
+                    continue
+                }
+                generations[at].isUnused = true
+            }
+        }
+    }
+
+    /// Of all plans only the newest is left.
+    private func checkPlans(_ worker: borrowing Worker<ScriptedRing>, _ newest: ServingPlan) {
+        for given in generations {
+            if !given.isAdopted { complain("plan \(given.generation) was never adopted") }
+            let isNewest = given.generation == newest.generation
+            if given.isUnused == isNewest { complain("plan \(given.generation) of \(newest.generation): unused \(given.isUnused)") }
+            if !isNewest, given.plan != nil { complain("plan \(given.generation) is still in memory") }
+        }
+        if worker.logs.openCount > newest.logs.logs.count - 1 { complain("\(worker.logs.openCount) logs open") }
     }
 
     private func memoryFile() -> Int32 {

@@ -33,34 +33,46 @@ import Testing
         print("simulation: seeds \(Self.first)..<\(Self.first + ran); \(covered.joined(separator: ", "))")
     }
 
+    @Test func aChangeOfPlansAtAnyMomentLosesAndMixesNothing() {
+        let end = monotonicMilliseconds() + Self.secondsMax * 500
+        var ran = 0
+        var failures = 0
+        var totals: [String: Int] = [:]
+        while ran < Self.count, monotonicMilliseconds() < end, failures < 12 {
+            if !check(UInt64(Self.first + ran), &totals, changingPlans: true) { failures += 1 }
+            ran += 1
+        }
+        print("simulation: plans changed in seeds \(Self.first)..<\(Self.first + ran): \(totals["plans"] ?? 0) plans, \(totals["requests"] ?? 0) requests")
+    }
+
     /// Runs one seed; adds what it counted to `totals`.
     @discardableResult
-    private func check(_ seed: UInt64, _ totals: inout [String: Int]) -> Bool {
+    private func check(_ seed: UInt64, _ totals: inout [String: Int], changingPlans: Bool = false) -> Bool {
         SeedNote.seed = seed
         SeedNote.install()
         // A worker that goes round for ever is found as well.
         alarm(120)
         defer { alarm(0) }
-        let simulation = ScriptedRun(seed: seed, tracing: getenv("WEIR_TRACE") != nil)
+        let simulation = ScriptedRun(seed: seed, changingPlans: changingPlans, tracing: getenv("WEIR_TRACE") != nil)
         let complaints = simulation.run()
         totals.merge(simulation.totals) { $0 + $1 }
         if complaints.isEmpty { return true }
         print("seed \(seed): \(complaints.joined(separator: "\n    "))")
-        let needed = shrink(seed)
+        let needed = shrink(seed, changingPlans)
         Issue.record(
             """
-            seed \(seed)\(simulation.isGentle ? ", gentle" : ""), faults needed: \(needed); run it alone with WEIR_SEED=\(seed) WEIR_SEEDS=1
+            seed \(seed)\(simulation.isGentle ? ", gentle" : "")\(changingPlans ? ", plans change" : ""), faults needed: \(needed); run it alone with WEIR_SEED=\(seed) WEIR_SEEDS=1
             \(complaints.prefix(8).joined(separator: "\n"))
             """)
         return false
     }
 
     /// Turns faults off one by one as long as the run still fails; returns those that it needs.
-    private func shrink(_ seed: UInt64) -> [ScriptedFault] {
+    private func shrink(_ seed: UInt64, _ changingPlans: Bool) -> [ScriptedFault] {
         var disabled: Set<ScriptedFault> = []
         for fault in ScriptedFault.allCases {
             let tried = disabled.union([fault])
-            if !ScriptedRun(seed: seed, without: tried).run().isEmpty { disabled = tried }
+            if !ScriptedRun(seed: seed, without: tried, changingPlans: changingPlans).run().isEmpty { disabled = tried }
         }
         return ScriptedFault.allCases.filter { !disabled.contains($0) }
     }

@@ -88,10 +88,10 @@ struct EditTests {
             return (run.output + run.errors).readable
         }
         let sections = [
-            "strip-headers = { 'X-A', content-length }": "2:30", "request-headers { set = { 'A: 1', 'Transfer-Encoding: x' } }": "2:37",
-            "request-headers { add = { 'Host: x' } }": "2:28",
-            "request-headers { set = { 'X-A' } }": "2:28", "request-headers { set = { 'X-A: {NO_TOKEN}' } }": "2:28", "request-headers { set = { 'X-A: {STATUS}' } }": "2:28",
-            "response-headers { set = { \"X-A: a\\r\\nb\" } }": "2:29", "response-headers { remove = { 'a b' } }": "2:32", "trusted-peers = { '10.0.0.0/8', all }": "2:36",
+            "strip-headers = { 'X-A', content-length }": "2:28", "request-headers { set = { 'A: 1', 'Transfer-Encoding: x' } }": "2:37",
+            "request-headers { add = { 'Host: x' } }": "2:29",
+            "request-headers { set = { 'X-A' } }": "2:29", "request-headers { set = { 'X-A: {NO_TOKEN}' } }": "2:29", "request-headers { set = { 'X-A: {STATUS}' } }": "2:29",
+            "response-headers { set = { \"X-A: a\\r\\nb\" } }": "2:30", "response-headers { remove = { 'a b' } }": "2:33", "trusted-peers = { '10.0.0.0/8', all }": "2:35",
             "headers { request-id = true request-id-header = 'Content-Length' }": "2:51",
         ]
         for (section, place) in sections {

@@ -12,9 +12,8 @@ struct TargetTests {
         let proxied = ProxyConfiguration.Server(server, sections: [site], downstreams: [.init(backend)])
         return try withProxy(ProxyConfiguration(servers: [proxied])) { proxy in
             defer { backend.close() }
-            let client = try proxy.connect()
             return try targets.map { target in
-                let response = try client.get(target)
+                let response = try proxy.connect().get(target)
                 return response.fields.only("X-Seen").map { "\($0) \(response.fields.only("X-Host") ?? "")" } ?? "\(response.status)"
             }
         }

@@ -14,6 +14,9 @@ struct HostAddress: Sendable, Equatable, BitwiseCopyable {
     var high: UInt64
     var low: UInt64
 
+    /// An address of IPv4 or IPv6.
+    var isInternet: Bool { family == .ipv4 || family == .ipv6 }
+
     static let unix = HostAddress(family: .unix, high: 0, low: 0)
     static let unknown = HostAddress(family: .unknown, high: 0, low: 0)
 

@@ -43,6 +43,8 @@ extension KernelRing {
 
     mutating func localAddress(_ socket: Int32) -> SocketAddress { address(of: socket, getsockname) }
 
+    /// Inlined, so that the call is no call through a pointer.
+    @inline(__always)
     private func address(
         of socket: Int32, _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
     ) -> SocketAddress {
