@@ -30,7 +30,7 @@ struct OwnAnswer: BitwiseCopyable {
     }
 
     /// Enough for `writeHead` and `writeLine`.
-    var headRoom: Int { 512 &+ location.count &+ (body?.contentType?.count ?? 0) }
+    var headRoom: Int { 512 &+ location.count &+ (body?.contentType).byteCount }
 
     /// Writes the head with its blank line.
     ///

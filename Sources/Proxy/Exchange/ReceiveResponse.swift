@@ -110,9 +110,9 @@ extension Worker where Ring: ~Copyable {
         var added = 0
         if plan.pointee.changesAnswers {
             added = markAnswerFields(plan, maps: true) &+ editRoom(plan.pointee.responseEdits, headLength: exchange.pointee.head.headLength &+ responseHead.headLength)
-            if plan.pointee.forwarding.echoesRequestID { added &+= requestIdentifierBytesMax &+ (plan.pointee.forwarding.requestID?.count ?? 0) }
+            if plan.pointee.forwarding.echoesRequestID { added &+= requestIdentifierBytesMax &+ plan.pointee.forwarding.requestID.byteCount }
         }
-        let room = responseHead.headLength &+ 256 &+ added &+ (server.pointee.plan.via?.count ?? 0) &+ (cookie?.count ?? 0)
+        let room = responseHead.headLength &+ 256 &+ added &+ server.pointee.plan.via.byteCount &+ cookie.byteCount
         guard let place = client.pointee.output.reserve(room, from: &blocks) else {
             answer(exchange, 503, .outOfMemory)
             return .done

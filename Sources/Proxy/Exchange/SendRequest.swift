@@ -17,7 +17,7 @@ extension Worker where Ring: ~Copyable {
         let isDelegated = exchange.pointee.flags.contains(.delegated)
         let plan = exchange.pointee.rule.pointee.rewriting
         let room =
-            head.headLength &+ addedLength(exchange, plan, label) &+ (server.pointee.plan.via?.count ?? 0)
+            head.headLength &+ addedLength(exchange, plan, label) &+ server.pointee.plan.via.byteCount
             &+ (isDelegated ? viaRule(exchange).count &+ 32 : 0)
         guard let place = connection.pointee.output.reserve(room, from: &blocks) else {
             let isTooLarge = BlockSize.holding(room) == nil

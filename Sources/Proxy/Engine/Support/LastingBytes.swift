@@ -45,3 +45,16 @@ struct LastingBytes: BitwiseCopyable, @unchecked Sendable {
 }
 
 private let internedTexts = Mutex<[String: LastingBytes]>([:])
+
+extension Optional where Wrapped == LastingBytes {
+    /// How many bytes there are; 0 for nil.
+    ///
+    /// `bytes?.count` behind a pointer to a large struct reads past nil in debug builds of this compiler.
+    @inline(__always)
+    var byteCount: Int {
+        switch self {
+        case .some(let bytes): bytes.count
+        case .none: 0
+        }
+    }
+}
