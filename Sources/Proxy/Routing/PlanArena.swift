@@ -52,6 +52,15 @@ final class PlanArena {
         bytes(Array(text.utf8))
     }
 
+    /// The bytes of a text, where there is one.
+    ///
+    /// Not by `map`: unspecialized it leaves the count of its nil unwritten, which readers that compare both words take
+    /// for a value.
+    func bytes(ifAny text: String?) -> LastingBytes? {
+        guard let text else { return nil }
+        return bytes(text)
+    }
+
     /// Runs when the plan is let go: for what other libraries allocated.
     func atEnd(_ ending: @escaping () -> Void) { endings.append(ending) }
 

@@ -33,10 +33,10 @@ struct PlanCompiler {
             rateMin: UInt64(max(settings.timers.rateMinBytesPerSecond, 0)),
             rateGraceNanoseconds: nanoseconds(settings.timers.rateGraceMilliseconds),
             highBytes: settings.watermark.highBytes, lowBytes: settings.watermark.lowBytes, splice: settings.splice,
-            notSentLowBytes: settings.tcp.notSentLowBytes, via: settings.via.map { arena.bytes($0) },
+            notSentLowBytes: settings.tcp.notSentLowBytes, via: arena.bytes(ifAny: settings.via),
             trustsPeers: !settings.trustedPeers.isEmpty,
             trustedPeers: AccessList(AccessSettings(allow: settings.trustedPeers), in: arena), allowsTrace: settings.allowTrace,
-            healthPath: settings.healthPath.map { arena.bytes($0) }, logsHealth: settings.logsHealth,
+            healthPath: arena.bytes(ifAny: settings.healthPath), logsHealth: settings.logsHealth,
             connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
             access: access, limit: limit, proxyProtocol: settings.proxyProtocol.mode,
             proxyFrom: isFronted ? arena.place(AccessList(AccessSettings(allow: settings.proxyProtocol.from), in: arena)) : nil,
@@ -129,7 +129,7 @@ struct PlanCompiler {
         heads.responseEdits = inherited(\.responseEdits)
         heads.strippedFields = inherited(\.strippedFields)
         return RulePlan(
-            name: LastingBytes(interned: name), group: group, stickyCookie: balancing.stickyCookie.map { arena.bytes($0) },
+            name: LastingBytes(interned: name), group: group, stickyCookie: arena.bytes(ifAny: balancing.stickyCookie),
             bodyGapNanoseconds: nanoseconds(rule?.bodyGapMilliseconds ?? server.timers.bodyGapMilliseconds),
             writeNanoseconds: nanoseconds(rule?.writeProgressMilliseconds ?? server.timers.writeProgressMilliseconds),
             accessLog: places.access, errorLog: places.error,
@@ -171,7 +171,7 @@ private struct GroupCollector {
         plans.append(
             BackendGroupPlan(
                 members: arena.array(members.map { Int32($0) }), method: balancing.method, hashKey: key,
-                hashLoadPercentMax: balancing.hashLoadPercentMax, stickyCookie: balancing.stickyCookie.map { arena.bytes($0) }))
+                hashLoadPercentMax: balancing.hashLoadPercentMax, stickyCookie: arena.bytes(ifAny: balancing.stickyCookie)))
         return Int32(plans.count - 1)
     }
 }

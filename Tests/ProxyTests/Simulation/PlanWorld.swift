@@ -67,8 +67,13 @@ final class PlanWorld {
             })
     }
 
-    /// Runs for a moment of the scripted time.
-    func go() { for _ in 0..<40 { worker.tick() } }
+    /// Runs for a moment of the scripted time: a tick that has something to look after never sleeps until the next timer.
+    func go() {
+        for _ in 0..<120 {
+            worker.queuesMayMove = true
+            worker.tick()
+        }
+    }
 
     /// Hands a new plan over and lets the worker take it in.
     func adopt(_ change: (inout ServerSettings) -> Void = { _ in }) { adopt(Self.settings(change), listens: true) }
