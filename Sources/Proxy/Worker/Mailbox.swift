@@ -43,6 +43,8 @@ final class Mailbox: Sendable {
     init() {
         wakeDescriptor = clinux_eventfd()
         reportDescriptor = clinux_eventfd()
+        // Whoever looks without having been woken finds nothing instead of waiting.
+        clinux_set_nonblocking(reportDescriptor)
         precondition(wakeDescriptor >= 0 && reportDescriptor >= 0, "no descriptor left for a worker's mailbox: raise max-nofile")
     }
 

@@ -28,6 +28,7 @@ final class NameDesk: Sendable {
     init() {
         wakeDescriptor = clinux_eventfd()
         precondition(wakeDescriptor >= 0, "no descriptor left for names: raise max-nofile")
+        clinux_set_nonblocking(wakeDescriptor)
     }
 
     deinit { close(wakeDescriptor) }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Proxy
 
-@Suite("A change of plans", .disabled("its ticks that never sleep do not end on the scripted ring yet"))
+@Suite("A change of plans")
 struct PlanChangeTests {
     /// Sends everything to one backend.
     private func only(_ backend: Int) -> (inout ServerSettings) -> Void {
