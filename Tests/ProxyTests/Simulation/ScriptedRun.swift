@@ -21,6 +21,8 @@ final class ScriptedRun {
     /// The configuration changes again and again during the run.
     private let changesPlans: Bool
     private var planRandom: ScriptedRandom
+    /// A plan was handed over, and what it does not name of the one before has not been let go yet.
+    private var oldListenersStand = false
     /// Plans that the worker was given, and what it said of them.
     private var generations: [GivenPlan] = []
     /// What the worker counted, and how requests ended.
@@ -233,15 +235,9 @@ final class ScriptedRun {
         let addresses = addressTable(1, count: settings.backends.count)
         let mailbox = Mailbox()
         let counters = CounterBlock(count: WorkerCounter.allCases.count)
-        let first = try! ServingPlan(global)
-        var newest = first
-        generations.append(GivenPlan(plan: first, generation: first.generation, isAdopted: true))
-        let start = WorkerStart(
-            index: 0, cpu: nil, listeners: [WorkerListener(fd: listener.descriptor, server: 0)],
-            plan: first, logDescriptors: [-1, dup(log)], addresses: addresses, seed: seed, clientsMax: 64)
-        var worker = Worker(
-            ring: ScriptedRing(kernel), start: start, counters: counters, mailbox: mailbox, events: EventLog(),
-            register: BackendRegister())
+        var newest = try! ServingPlan(global)
+        generations.append(GivenPlan(plan: newest, generation: newest.generation, isAdopted: true))
+        var worker = makeWorker(newest, addresses, counters, mailbox, log)
         if kernel.tracing {
             print(settings)
             print(kernel.sizes)
@@ -253,11 +249,15 @@ final class ScriptedRun {
         while clients.contains(where: { !$0.isDone }), kernel.clock.now < end, ticks < 300_000, complaints.isEmpty, kernel.complaints.isEmpty {
             worker.tick()
             ticks += 1
-            if changesPlans, planRandom.below(40) == 0 {
+            if changesPlans, oldListenersStand {
+                // As the supervisor does between two reloads: first it lets go of listeners.
+                if planRandom.below(20) == 0 { retireListeners(mailbox) }
+            } else if changesPlans, planRandom.below(20) == 0 {
                 newest = try! ServingPlan(otherSettings(), after: newest)
                 mailbox.post(.plan(delivery(newest, log)))
                 kernel.announceMail()
                 generations.append(GivenPlan(plan: newest, generation: newest.generation))
+                oldListenersStand = true
             }
             if changesPlans { read(mailbox) }
             if changesAddresses, !changesPlans, random.below(100) == 0 {
@@ -267,6 +267,7 @@ final class ScriptedRun {
             }
         }
         for client in clients where !client.isDone { complain("\(client.description) is not done") }
+        if oldListenersStand { retireListeners(mailbox) }
         // Lingering and what is in flight come to their end.
         let rest = kernel.clock.now + 20_000_000_000
         while worker.clients.count + worker.exchanges.count > 0, kernel.clock.now < rest, ticks < 350_000 {
@@ -291,6 +292,24 @@ final class ScriptedRun {
             checkPlans(worker, newest)
         }
         return kernel.complaints + complaints
+    }
+
+    /// The worker under test. What it is started with is gone when this returns: whoever holds a plan after that is the worker.
+    private func makeWorker(
+        _ plan: ServingPlan, _ addresses: AddressTable, _ counters: CounterBlock, _ mailbox: Mailbox, _ log: Int32
+    ) -> Worker<ScriptedRing> {
+        let start = WorkerStart(
+            index: 0, cpu: nil, listeners: [WorkerListener(fd: listener.descriptor, server: 0)],
+            plan: plan, logDescriptors: [-1, dup(log)], addresses: addresses, seed: seed, clientsMax: 64)
+        return Worker(
+            ring: ScriptedRing(kernel), start: start, counters: counters, mailbox: mailbox, events: EventLog(),
+            register: BackendRegister())
+    }
+
+    private func retireListeners(_ mailbox: Mailbox) {
+        oldListenersStand = false
+        mailbox.post(.retireListeners)
+        kernel.announceMail()
     }
 
     /// Addresses of the first `count` backends; the others have none.

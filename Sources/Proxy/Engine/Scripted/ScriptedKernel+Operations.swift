@@ -19,7 +19,7 @@ extension ScriptedKernel {
             if socket.toPeer.room * 3 >= socket.toPeer.capacity || isDead(socket) { post(number, POLLOUT) }
         case .connect: runConnect(number)
         case .write: runWrite(number)
-        case .read: break  // completes when mail is announced
+        case .read: runRead(number)
         }
     }
 
@@ -263,15 +263,19 @@ extension ScriptedKernel {
         post(number, written < 0 ? -errno : Int32(written))
     }
 
-    /// Completes the worker's read of its mailbox.
+    /// Wakes the worker by its mailbox: completes its read, or the next one, as an eventfd that has counted.
     func announceMail() {
-        for number in 0..<Int32(operationCount) where operations[Int(number)].kind == .read {
-            let operation = operations + Int(number)
-            guard operation.pointee.stage == .armed else { continue }
-            operation.pointee.target?.storeBytes(of: 1, as: UInt64.self)
-            post(number, 8)
-            return
+        mailCount += 1
+        for number in 0..<Int32(operationCount) where operations[Int(number)].kind == .read && operations[Int(number)].stage == .armed {
+            return runRead(number)
         }
+    }
+
+    private func runRead(_ number: Int32) {
+        guard mailCount > 0 else { return }
+        operations[Int(number)].target?.storeBytes(of: mailCount, as: UInt64.self)
+        mailCount = 0
+        post(number, 8)
     }
 
     // MARK: - Closing

@@ -56,6 +56,8 @@ final class ScriptedKernel {
     private let clientBuffers: ScriptedBuffers
     private let backendBuffers: ScriptedBuffers
     var nextPort: UInt16 = 10_000
+    /// Announcements of mail that no read has taken yet.
+    var mailCount: UInt64 = 0
 
     /// What was started since the last `enter`.
     private enum Submission: BitwiseCopyable {
