@@ -33,6 +33,15 @@ int clinux_eventfd(void);
 /* Sets O_NONBLOCK; splice(2) towards a socket looks at nothing else. */
 void clinux_set_nonblocking(int fd);
 
+/* Address of our end of a socket or of its peer's; its length, or -1. Exists because two Swift functions that differ in
+ * the call alone are merged by the optimiser into one with a call through a pointer. */
+static inline int clinux_socket_address(int socket, _Bool peer, struct sockaddr_storage *address) {
+  socklen_t length = sizeof *address;
+  int result = peer ? getpeername(socket, (struct sockaddr *)address, &length)
+                    : getsockname(socket, (struct sockaddr *)address, &length);
+  return result == 0 ? (int)length : -1;
+}
+
 /* Relaxed loads and stores of counters that other threads read; plain moves on this machine. */
 static inline void clinux_store_relaxed(uint64_t *at, uint64_t value) { __atomic_store_n(at, value, __ATOMIC_RELAXED); }
 static inline uint64_t clinux_load_relaxed(const uint64_t *at) { return __atomic_load_n(at, __ATOMIC_RELAXED); }

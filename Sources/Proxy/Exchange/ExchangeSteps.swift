@@ -136,7 +136,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// A setting for tests of the supervisor: dies as a bug would.
-    private mutating func debugTrap() { preconditionFailure("trapped by the setting debug-trap-at-request") }
+    private static func debugTrap() -> Never { preconditionFailure("trapped by the setting debug-trap-at-request") }
 
     /// Fields of the request's head.
     @inline(__always)
@@ -158,7 +158,7 @@ extension Worker where Ring: ~Copyable {
     // MARK: - The first steps
 
     private mutating func admit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { debugTrap() }
+        if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { Self.debugTrap() }
         let server = servers + Int(exchange.pointee.server)
         if let path = server.pointee.plan.healthPath, isHealthCheck(exchange, path) {
             answerHealth(exchange)

@@ -37,23 +37,16 @@ extension KernelRing {
         setsockopt(socket, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    mutating func peerAddress(_ socket: Int32) -> SocketAddress { address(of: socket, getpeername) }
+    mutating func peerAddress(_ socket: Int32) -> SocketAddress { address(of: socket, peer: true) }
 
     mutating func localPort(_ socket: Int32) -> UInt16 { localAddress(socket).port }
 
-    mutating func localAddress(_ socket: Int32) -> SocketAddress { address(of: socket, getsockname) }
+    mutating func localAddress(_ socket: Int32) -> SocketAddress { address(of: socket, peer: false) }
 
-    /// Inlined, so that the call is no call through a pointer.
-    @inline(__always)
-    private func address(
-        of socket: Int32, _ call: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
-    ) -> SocketAddress {
+    private func address(of socket: Int32, peer: Bool) -> SocketAddress {
         var storage = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let result = withUnsafeMutablePointer(to: &storage) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call(socket, $0, &length) }
-        }
-        return result == 0 ? SocketAddress(copying: &storage, length: Int(length)) : SocketAddress()
+        let length = clinux_socket_address(socket, peer, &storage)
+        return length >= 0 ? SocketAddress(copying: &storage, length: Int(length)) : SocketAddress()
     }
 
     mutating func shutdownSend(_ socket: Int32) { _ = shutdown(socket, Int32(SHUT_WR)) }
