@@ -10,6 +10,8 @@ public struct ScenarioFailure: Error, CustomStringConvertible {
 public enum Patience {
     /// Stretches every deadline and every upper bound; sanitizer runs set `WEIR_TIME_FACTOR`.
     public static let factor: Double = environment("WEIR_TIME_FACTOR").flatMap(Double.init) ?? 1
+    /// Whether this is a run under a sanitizer.
+    public static var isStretched: Bool { factor != 1 }
     /// How long one step of a script (a read, an accept, a connect) may take.
     public static let step: Duration = .seconds(10) * factor
     /// How long silence is watched before it counts as silence.

@@ -94,6 +94,9 @@ struct ClientConnection: BitwiseCopyable {
     /// Asked from the kernel when first needed, or told by a PROXY head; length 0 = not yet.
     var address = SocketAddress()
 
+    /// It has been answered and has not begun to ask again: whoever closes it takes nothing from the peer.
+    var isBetweenRequests: Bool { state == .idle && requestCount > 0 }
+
     init(fd: Int32, server: Int32, slot: UInt32) {
         timer = Timer(.client, slot: slot)
         self.fd = fd

@@ -8,7 +8,8 @@ extension Worker where Ring: ~Copyable {
         case .linger: close(client)
         case .tunnelIdle: onTunnelIdle(client)
         case .head:
-            count(.timeouts)
+            // One that was told to hurry because the worker ends is not late.
+            if !isDraining { count(.timeouts) }
             // Where no byte of a request has come, there is nothing to answer.
             if client.pointee.state == .idle || client.pointee.state == .proxyHead { close(client) } else { refuse(client, 408, .clientHeadTimeout) }
         case .bodyGap:

@@ -44,13 +44,14 @@ extension Worker where Ring: ~Copyable {
         mailbox.report(.adopted(delivery.plan.generation))
     }
 
-    /// The configuration has a server no more: idle clients go now, the others with their answer.
+    /// The configuration has a server no more: clients between two requests go now, the others with their answer, also those
+    /// that have connected and not asked yet.
     private mutating func leave(_ place: Int) {
         servers[place].state = .leaving
         leavingServers += 1
         for slot in 0..<UInt32(clients.highest) where clients.isTaken(slot) {
             let client = clients[slot]
-            if client.pointee.server == Int32(place), client.pointee.state == .idle { close(client) }
+            if client.pointee.server == Int32(place), client.pointee.isBetweenRequests { close(client) }
         }
     }
 

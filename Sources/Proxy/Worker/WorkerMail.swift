@@ -34,7 +34,10 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    /// No new connections; idle ones end now, the others with their answer.
+    /// How long a connection without a request may still begin one when the worker is to end: it may be on its way.
+    private static var lastRequestNanoseconds: UInt64 { 500_000_000 }
+
+    /// No new connections; those between two requests end now, the others with their answer.
     private mutating func startDraining(deadlineMilliseconds: Int) {
         guard !isDraining else { return }
         isDraining = true
@@ -42,7 +45,11 @@ extension Worker where Ring: ~Copyable {
         stopListening()
         for slot in 0..<UInt32(clients.highest) where clients.isTaken(slot) {
             let client = clients[slot]
-            if client.pointee.state == .idle || client.pointee.state == .proxyHead { close(client) }
+            if client.pointee.isBetweenRequests {
+                close(client)
+            } else if client.pointee.state == .idle || client.pointee.state == .proxyHead {
+                wheel.set(&client.pointee.timer, min(client.pointee.timer.deadline, clock.now &+ Self.lastRequestNanoseconds))
+            }
         }
         for slot in 0..<UInt32(connections.highest) where connections.isTaken(slot) {
             let connection = connections[slot]

@@ -41,6 +41,24 @@ struct StopTests {
         }
     }
 
+    @Test("a connection that was made just before the stop is still answered")
+    func freshConnection() throws {
+        let backend = try HandlerBackend.named("one")
+        try withProxy(to: backend) { proxy in
+            defer { backend.close() }
+            let fresh = try proxy.connect()
+            let silent = try proxy.connect()
+            try eventually("both are accepted") { try proxy.counters().sum("clientsOpen") == 2 }
+            proxy.process.signal(SIGTERM)
+            try eventually("it stops") { (try? proxy.connect()) == nil }
+            let response = try fresh.get("/")
+            #expect(response.status == 200)
+            #expect(response.announcesClose)
+            try silent.expectClosed()
+            try proxy.expectEnd(.exit(0))
+        }
+    }
+
     @Test("an answer given while stopping says that the connection ends")
     func announcesClose() throws {
         let backend = try ScriptedBackend()

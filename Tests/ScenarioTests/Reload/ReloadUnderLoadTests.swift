@@ -130,7 +130,8 @@ struct ReloadUnderLoadTests {
             let late = try usage(proxy)
             // Connections that come and go just now make a few of them more or less.
             #expect(abs(late.descriptors - early.descriptors) <= 12, "\(early) at first, \(late) at the end")
-            #expect(late.bytes - early.bytes < 8 << 20, "\(early) at first, \(late) at the end")
+            // A sanitizer holds on to what was freed.
+            if !Patience.isStretched { #expect(late.bytes - early.bytes < 8 << 20, "\(early) at first, \(late) at the end") }
             let report = try proxy.counters()
             #expect(report.generation == Self.reloads + 1)
             #expect(report.sum("responses5xx") == 0)
