@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 import TestSupport
 import Testing
 
@@ -112,7 +111,7 @@ struct ClientTableTests {
     func threads() throws {
         try withTable(entries: 4096) { table in
             let bucket = RateBucket(perSecond: 1, burst: 100)
-            let granted = Mutex([Int](repeating: 0, count: 64))
+            let granted = Monitor([Int](repeating: 0, count: 64))
             let workers = (0..<4).map { _ in
                 Background {
                     for host in 0..<64 {
@@ -122,13 +121,13 @@ struct ClientTableTests {
                             guard let word = table.findOrEnter(tag, now: 7 * second) else { continue }
                             mine += Int(SharedBucket(word: word).take(1, bucket, now: 7 * second))
                         }
-                        granted.withLock { $0[host] += mine }
+                        granted.with { $0[host] += mine }
                     }
                 }
             }
             for worker in workers { try worker.join() }
             // One request may be lost or won where two threads enter an address at the same moment.
-            granted.withLock { for count in $0 { #expect((98...104).contains(count)) } }
+            for count in granted.with({ $0 }) { #expect((98...104).contains(count)) }
         }
     }
 }

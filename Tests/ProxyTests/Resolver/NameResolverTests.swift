@@ -185,7 +185,8 @@ struct NameResolverTests {
         harness.start()
         #expect(harness.resolver.isResolved)
         #expect(harness.changes().count == 200)
-        #expect(harness.server.questions.count == 400)
+        // A machine that is very slow has some of them asked again.
+        #expect(Set(harness.server.questions.map { "\($0.name) \($0.kind)" }).count == 400)
     }
 
     @Test(

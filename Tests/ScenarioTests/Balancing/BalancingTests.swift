@@ -226,7 +226,7 @@ struct BalancingTests {
 
     @Test("who waits for a pinned backend is bound by the rules of the queue", arguments: ["server", "downstream"])
     func stickyIsBounded(place: String) throws {
-        let rules: [Setting] = [.pendingTimeout(300), .pendingMax(1)]
+        let rules: [Setting] = [.pendingTimeout(Int(300 * Patience.factor * Patience.factor)), .pendingMax(1)]
         try withPinnedToFull(server: place == "server" ? rules : [], downstream: place == "server" ? [] : rules) { proxy, _, other, cookie, _ in
             let pinned = try proxy.connect()
             try pinned.sendRequest("/pinned", fields: cookie)
