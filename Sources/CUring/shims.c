@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <linux/sockios.h>
 #include <unistd.h>
@@ -84,6 +85,8 @@ int clinux_affinity(int *cpus, int capacity)
 }
 
 void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void clinux_exact_timers(void) { prctl(PR_SET_TIMERSLACK, 1000L); }
 
 int clinux_accept(int listener)
 {

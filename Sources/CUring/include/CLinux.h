@@ -13,6 +13,9 @@ int clinux_affinity(int *cpus, int capacity);
 /* Names the calling thread (15 bytes at most). */
 void clinux_name_thread(const char *name);
 
+/* Lets timers of the calling thread come up within a microsecond, not the 50 that the kernel gives itself to bundle them. */
+void clinux_exact_timers(void);
+
 /* accept4(2) needs _GNU_SOURCE: a connection that an exec closes, or a negative errno. */
 int clinux_accept(int listener);
 

@@ -64,7 +64,7 @@ struct Origin: ~Copyable {
     }
 
     private mutating func tick() {
-        _ = ring.enter(waitNanoseconds: wheel.nanosecondsToNext(now: clock.now), minWaitMicroseconds: 0)
+        _ = ring.enter(waitNanoseconds: wheel.nanosecondsToNext(now: clock.now), gathering: .none)
         clock = ring.readClock()
         let ready = ring.completionCount()
         for index in 0..<ready { dispatch(ring.completion(at: index)) }

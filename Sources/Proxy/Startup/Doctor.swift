@@ -35,15 +35,16 @@ struct Doctor {
         let feature = RingProbe.Feature.minimumWait
         if facts.ring.features.contains(feature) {
             return .good(
-                "minimum wait", "found; used where efficiency mode is on",
+                "minimum wait", "found; used under load, and always in efficiency mode",
                 because: "lets a partly loaded worker gather work before it wakes")
         }
         if facts.ring.refusal != 0 {
-            return .good("minimum wait", "not tried, as io_uring is refused", because: "efficiency mode needs it")
+            return .good("minimum wait", "not tried, as io_uring is refused", because: "workers under load gather by it")
         }
         return .advice(
-            "minimum wait", "not in this kernel", because: "efficiency mode needs it; latency mode, the default, does not",
-            remedy: "kernel \(feature.since) or newer, if you want efficiency mode")
+            "minimum wait", "not in this kernel",
+            because: "without it workers under load cannot gather, which saves CPU time, and efficiency mode does nothing",
+            remedy: "kernel \(feature.since) or newer")
     }
 
     private var processors: Finding {

@@ -10,7 +10,7 @@ struct RingProbe: Equatable {
         case multishotAccept = "multishot accept"
         case multishotReceive = "multishot receive"
         case messages = "messages between rings (MSG_RING)"
-        case minimumWait = "minimum wait (efficiency mode)"
+        case minimumWait = "minimum wait (gathering)"
 
         /// The first kernel of the main line that has it.
         var since: String {

@@ -11,7 +11,7 @@ extension Worker where Ring: ~Copyable {
 
     /// Takes what a plan says of the whole worker.
     mutating func takeGlobals(_ plan: ServingPlan) {
-        minWaitMicroseconds = plan.settings.efficiencyMode ? 100 : 0
+        isEfficient = plan.settings.efficiencyMode
         patterns.setStepsMax(plan.settings.matchStepsMax)
         debugTrapAtRequest = UInt64(max(plan.settings.debugTrapAtRequest, 0))
         // A normal form is at most three times as long as the path.

@@ -76,7 +76,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var isDraining = false
     var drainEnd: UInt64 = .max
     var mustStop = false
-    var minWaitMicroseconds: UInt32
+    /// Gathers always, and more.
+    var isEfficient: Bool
     var lastTrim: UInt64 = 0
     /// The last look at spare memory gave some back, or something has happened since.
     var trimHelps = true
@@ -148,7 +149,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         drainTimer = .allocate(capacity: 1)
         drainTimer.initialize(to: Timer(.worker, slot: 1))
         scratchFields = .allocate(capacity: Self.scratchFieldsMax)
-        minWaitMicroseconds = settings.efficiencyMode ? 100 : 0
+        isEfficient = settings.efficiencyMode
         debugTrapAtRequest = UInt64(max(settings.debugTrapAtRequest, 0))
         random = RandomSource(seed: start.seed &+ UInt64(start.index))
         stickySecret = start.stickySecret

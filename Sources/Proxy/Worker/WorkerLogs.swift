@@ -278,7 +278,7 @@ extension Worker where Ring: ~Copyable {
         var rounds = 0
         while logs.isWriting() && rounds < 100 {
             rounds += 1
-            _ = ring.enter(waitNanoseconds: 20_000_000, minWaitMicroseconds: 0)
+            _ = ring.enter(waitNanoseconds: 20_000_000, gathering: .none)
             let ready = ring.completionCount()
             for at in 0..<ready {
                 let completion = ring.completion(at: at)

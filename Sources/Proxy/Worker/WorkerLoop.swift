@@ -26,7 +26,7 @@ extension Worker where Ring: ~Copyable {
         if let flush = logs.nanosecondsToFlush(now: clock.now) { wait = min(wait ?? .max, flush) }
         if backendsChanged { wait = min(wait ?? .max, Self.publishNanoseconds) }
         if queuesMayMove || dirtyClients != noSlot || dirtyConnections != noSlot { wait = 0 }
-        let entered = ring.enter(waitNanoseconds: wait, minWaitMicroseconds: minWaitMicroseconds)
+        let entered = ring.enter(waitNanoseconds: wait, gathering: wait == 0 ? .none : gathering)
         if entered > 0 { count(.submissions, Int(entered)) }
         clock = ring.readClock()
         count(.ticks)
@@ -50,6 +50,13 @@ extension Worker where Ring: ~Copyable {
         if backendsChanged && clock.now &- backendsPublishedAt >= Self.publishNanoseconds { publishBackends() }
         if plansMayEnd || leavingServers > 0 { settlePlans() }
         if isDraining { continueDraining() }
+    }
+
+    /// What the next wait gathers: nothing while little is under way, where waiting would only be latency.
+    @inline(__always)
+    private var gathering: Gathering {
+        if isEfficient { return .efficient }
+        return exchanges.count >= Gathering.loadExchanges ? .underLoad : .none
     }
 
     /// How old the published numbers of backends may be.

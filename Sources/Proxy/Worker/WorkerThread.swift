@@ -65,6 +65,7 @@ private final class WorkerBoot: Sendable {
         sigfillset(&all)
         for deadly in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP] { sigdelset(&all, deadly) }
         pthread_sigmask(SIG_BLOCK, &all, nil)
+        clinux_exact_timers()
         if let cpu = start.cpu { _ = clinux_pin_thread(Int32(cpu)) }
         do throws(RingFailure) {
             let ring = try KernelRing()

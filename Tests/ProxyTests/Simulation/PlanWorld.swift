@@ -93,6 +93,12 @@ final class PlanWorld {
         reports += mailbox.takeReports()
     }
 
+    /// A tick that may sleep.
+    func rest() { worker.tick() }
+
+    /// What the worker's last wait was told to gather.
+    var gathering: Gathering { kernel.gathering }
+
     func refreshReports() { reports += mailbox.takeReports() }
 
     func client() -> PlainClient { PlainClient(kernel, listener) }

@@ -190,8 +190,12 @@ struct KernelRing: ~Copyable, RingPort {
         name(entry, OperationToken(.none, slot: 0))
     }
 
-    mutating func enter(waitNanoseconds: UInt64?, minWaitMicroseconds: UInt32) -> Int32 {
-        curing_enter(ring, 1, waitNanoseconds ?? UInt64.max, hasMinWait ? minWaitMicroseconds : 0)
+    mutating func enter(waitNanoseconds: UInt64?, gathering: Gathering) -> Int32 {
+        let timeout = waitNanoseconds ?? UInt64.max
+        guard hasMinWait, gathering.microseconds > 0 else { return curing_enter(ring, 1, timeout, 0) }
+        // Sends complete while they are submitted: they are not what is waited for.
+        let completions = curing_sq_pending(ring) &+ gathering.completions
+        return curing_enter(ring, completions, timeout, gathering.microseconds)
     }
 
     func completionCount() -> Int { Int(curing_cq_ready(ring)) }

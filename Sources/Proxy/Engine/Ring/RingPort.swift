@@ -28,8 +28,8 @@ protocol RingPort: ~Copyable {
     /// Closes; silent. No operation may be in flight on the descriptor.
     mutating func startClose(_ descriptor: Int32)
 
-    /// Submits what was prepared and waits for at least one completion or the timeout (nil = no timeout).
-    mutating func enter(waitNanoseconds: UInt64?, minWaitMicroseconds: UInt32) -> Int32
+    /// Submits what was prepared and waits for completions as `gathering` says, or for the timeout (nil = none).
+    mutating func enter(waitNanoseconds: UInt64?, gathering: Gathering) -> Int32
     /// Completions that can be taken now.
     func completionCount() -> Int
     func completion(at index: Int) -> Completion

@@ -38,6 +38,8 @@ final class ScriptedKernel {
     /// Nothing can happen any more unless somebody outside does something.
     private(set) var isStuck = false
     var tracing = false
+    /// What the last wait was told; time moves from one event to the next all the same.
+    var gathering = Gathering.none
 
     let descriptors: UnsafeMutablePointer<ScriptedDescriptor>
     private var descriptorsUsed = 0

@@ -63,8 +63,9 @@ struct ScriptedRing: ~Copyable, RingPort {
     mutating func startClose(_ descriptor: Int32) { kernel.prepareClose(descriptor) }
 
     @inline(never)
-    mutating func enter(waitNanoseconds: UInt64?, minWaitMicroseconds: UInt32) -> Int32 {
-        kernel.enter(waitNanoseconds: waitNanoseconds)
+    mutating func enter(waitNanoseconds: UInt64?, gathering: Gathering) -> Int32 {
+        kernel.gathering = gathering
+        return kernel.enter(waitNanoseconds: waitNanoseconds)
     }
 
     @inline(never)
