@@ -12,7 +12,7 @@ struct Versions: Equatable {
         [
             ("weir", weir), ("swift", swift), ("liburing", loadedVersion("liburing") ?? "unknown"),
             ("c-ares", String(cString: ares_version(nil))),
-            ("pcre2", loadedVersion("libpcre2-8") ?? "\(PCRE2_MAJOR).\(PCRE2_MINOR)"),
+            ("pcre2", pcre2),
             ("allocator", Allocator.live.name + (Allocator.live.version.map { " \($0)" } ?? "")),
             ("kernel", readTextFile("/proc/sys/kernel/osrelease")?.trimmedLine ?? "unknown"),
         ]
@@ -27,6 +27,16 @@ struct Versions: Equatable {
             return String(name.dropFirst(library.count + 4))
         }
         return nil
+    }
+
+    /// What the loaded library says of itself, without the date; its file name counts its interface and not its releases.
+    private static var pcre2: String {
+        let most = max(0, Int(pcre2_config_8(UInt32(PCRE2_CONFIG_VERSION), nil)))
+        return withUnsafeTemporaryAllocation(byteCount: most + 1, alignment: 1) { room in
+            guard pcre2_config_8(UInt32(PCRE2_CONFIG_VERSION), room.baseAddress) > 0 else { return "unknown" }
+            let text = String(cString: room.baseAddress!.assumingMemoryBound(to: CChar.self))
+            return text.split(separator: " ").first.map(String.init) ?? "unknown"
+        }
     }
 
     /// The compiler's, as far as the language tells it.
