@@ -109,16 +109,20 @@ http {{ access_log off; keepalive_requests 1000000000; sendfile on; tcp_nodelay 
         return p
 
     # -- one method for each proxy; returns the running process -------------------------------------------
-    def nginx(self, tls, cache):
+    def nginxlines(self, tls, cache):
+        """As it logs unless told otherwise: one write for each line."""
+        return self.nginx(tls, cache, "")
+
+    def nginx(self, tls, cache, buffering=" buffer=64k flush=1s"):
         ssl = f"ssl_certificate {self.d}/cert.pem; ssl_certificate_key {self.d}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;" if tls else ""
         how = "ssl http2" if tls else ""
         c1 = f"proxy_cache_path {self.d}/ngc levels=1:2 keys_zone=c:20m max_size=500m;" if cache else ""
         c2 = "proxy_cache c; proxy_cache_valid 200 1h;" if cache else ""
         log, host, where, other = "access_log off;", "", "/", ""
         if self.logged:
-            # Buffered, as Weir's is; unbuffered, which is its default, it writes once for each line.
+            # Buffered, as Weir's is.
             log = (f"log_format l '$remote_addr [$time_local] $host \"$request\" $status $body_bytes_sent $request_time';"
-                   f" access_log {self.d}/n.access l buffer=64k flush=1s;")
+                   f" access_log {self.d}/n.access l{buffering};")
             host, where = "server_name www.example.com;", "/1k"
             other = f"server {{ listen 127.0.0.1:{FRONT} default_server; return 404; }}"
         conf = self.write("nginx.conf", f"""

@@ -29,6 +29,7 @@ extension Worker where Ring: ~Copyable {
         if let access = server.pointee.plan.access, !access.pointee.allows(clientAddress(client).pointee.host) {
             count(.accessDenied)
             if access.pointee.closesSilently {
+                requestsSeen &+= 1
                 logRefusal(client, 0, FailureReason.accessDenied.word, bytes: 0, bodyBytes: 0)
                 close(client)
             } else {
