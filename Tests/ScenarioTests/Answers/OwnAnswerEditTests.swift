@@ -165,7 +165,7 @@ struct OwnAnswerEditTests {
         let lines = (0..<4).map { "\"X-Long-\($0): \(value)\"" }.joined(separator: ", ")
         let site = """
             request-line-max = 60000
-            request-head-max = 61000
+            request-head-max = 60000
             response-headers { set = { \(lines), "X-Uri: {METH}" } }
             redirect = { 302, "https://test{URI}" }
             """
