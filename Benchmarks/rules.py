@@ -59,15 +59,16 @@ def wait_for_answer(host, path, seconds):
     raise SystemExit(f"{host}{path} is not answered 200")
 
 
-def rule(number):
+def rule(number, host=""):
     """A quarter each of exact paths, prefixes, patterns with a suffix, and regular expressions."""
+    name, number = number, f"{host}{number}"
     matcher = [
         f'uri-match = "/app{number}/index.html"',
         f'uri-gmatch = "/static{number}/*"',
         f"uri-gmatch = '/img{number}/*.png'",
         f"uri-rmatch = '^/api/v{number}/[a-z]+/[0-9]+$'",
-    ][number % 4]
-    return f"rule r{number} {{ {matcher} downstreams = b }}\n"
+    ][name % 4]
+    return f"rule r{name} {{ {matcher} downstreams = b }}\n"
 
 
 def server(sites):
@@ -82,18 +83,21 @@ server {{
 """
 
 
-def configurations(folder, hosts, rules):
+def configurations(folder, hosts, rules, own):
+    """`own`: every host has rules of its own; else all have the same, as hosts made from one template have."""
     one = server('vhost "www.site0.example.com" { default = true rule all { uri-gmatch = "*" downstreams = b } }')
     text = "".join(rule(number) for number in range(rules))
     includes = []
     for host in range(hosts):
+        if own:
+            text = "".join(rule(number, f"{host}x") for number in range(rules))
         path = f"{folder}/host{host}.conf"
         name = f'"*.site{host}.example.com"' if host % 3 == 2 else f'"www.site{host}.example.com"'
         open(path, "w").write(f"vhost {name} {{\n{text}}}\n")
         includes.append(f'include "{path}"')
     many = server("\n  ".join(includes))
     last = rules - 1
-    pick = {kind: last - (last - kind) % 4 for kind in range(4)}
+    pick = {kind: f"{hosts - 1}x" * own + str(last - (last - kind) % 4) for kind in range(4)}
     paths = {
         "exact": f"/app{pick[0]}/index.html", "prefix": f"/static{pick[1]}/a/b.css", "glob": f"/img{pick[2]}/a/b.png",
         "pattern": f"/api/v{pick[3]}/users/42",
@@ -104,11 +108,11 @@ def configurations(folder, hosts, rules):
         variants[f"many, {kind}"] = (many, f"www.site{hosts - 1}.example.com", path)
     # Any host and any rule: what is not in a cache has to come from memory.
     open(f"{folder}/mixed.lua", "w").write(f"""
-local kinds = {{ "/app%d/index.html", "/static%d/a/b.css", "/img%d/a/b.png", "/api/v%d/users/42" }}
+local kinds = {{ "/app%s/index.html", "/static%s/a/b.css", "/img%s/a/b.png", "/api/v%s/users/42" }}
 request = function()
   local host, rule = math.random(0, {hosts - 1}), math.random(0, {rules - 1})
   wrk.headers["Host"] = "www.site" .. host .. ".example.com"
-  return wrk.format("GET", string.format(kinds[rule % 4 + 1], rule))
+  return wrk.format("GET", string.format(kinds[rule % 4 + 1], {'host .. "x" .. rule' if own else 'rule'}))
 end
 """)
     variants["one, mixed"] = (one, f"{folder}/mixed.lua", None)
@@ -153,6 +157,7 @@ def main():
     parser.add_argument("--weir", default=".build/release/weir")
     parser.add_argument("--hosts", type=int, default=200)
     parser.add_argument("--rules", type=int, default=2000, help="in each virtual host")
+    parser.add_argument("--own", action="store_true", help="each virtual host has rules of its own instead of the same as all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--only", help="names of variants, separated by semicolons")
@@ -162,7 +167,7 @@ def main():
     running = [backend(folder)]
     figures = {}
     try:
-        variants = configurations(folder, arguments.hosts, arguments.rules)
+        variants = configurations(folder, arguments.hosts, arguments.rules, arguments.own)
         wanted = arguments.only.split(";") if arguments.only else list(variants)
         texts = list(dict.fromkeys(variants[name][0] for name in wanted))
         for _ in range(arguments.rounds):

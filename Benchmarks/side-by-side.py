@@ -77,6 +77,8 @@ def stop(p):
         p.wait()
 
 class Lab:
+    logged = False  # all do the work of "small-logged": a virtual host, a rule, X-Forwarded-For, an access log in a file
+
     def __init__(self, a):
         self.a, self.d = a, tempfile.mkdtemp(prefix="weirlab")
         os.chmod(self.d, 0o755); self.body = os.path.join(self.d, "www")
@@ -107,29 +109,50 @@ http {{ access_log off; keepalive_requests 1000000000; sendfile on; tcp_nodelay 
         return p
 
     # -- one method for each proxy; returns the running process -------------------------------------------
-    def nginx(self, tls, cache):
+    def nginxlines(self, tls, cache):
+        """As it logs unless told otherwise: one write for each line."""
+        return self.nginx(tls, cache, "")
+
+    def nginx(self, tls, cache, buffering=" buffer=64k flush=1s"):
         ssl = f"ssl_certificate {self.d}/cert.pem; ssl_certificate_key {self.d}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;" if tls else ""
         how = "ssl http2" if tls else ""
         c1 = f"proxy_cache_path {self.d}/ngc levels=1:2 keys_zone=c:20m max_size=500m;" if cache else ""
         c2 = "proxy_cache c; proxy_cache_valid 200 1h;" if cache else ""
+        log, host, where, other = "access_log off;", "", "/", ""
+        if self.logged:
+            # Buffered, as Weir's is.
+            log = (f"log_format l '$remote_addr [$time_local] $host \"$request\" $status $body_bytes_sent $request_time';"
+                   f" access_log {self.d}/n.access l{buffering};")
+            host, where = "server_name www.example.com;", "/1k"
+            other = f"server {{ listen 127.0.0.1:{FRONT} default_server; return 404; }}"
         conf = self.write("nginx.conf", f"""
 daemon off; worker_processes 1; pid {self.d}/n.pid; error_log {self.d}/n.err warn; user root;
 worker_rlimit_nofile 60000;
 events {{ worker_connections 40000; }}
-http {{ access_log off; keepalive_requests 1000000000; tcp_nodelay on; sendfile on; {c1}
+http {{ {log} keepalive_requests 1000000000; tcp_nodelay on; sendfile on; {c1}
  client_body_temp_path {self.d}/n1; proxy_temp_path {self.d}/n2; fastcgi_temp_path {self.d}/n3; uwsgi_temp_path {self.d}/n4; scgi_temp_path {self.d}/n5;
  upstream b {{ server 127.0.0.1:{BACK}; keepalive 512; keepalive_requests 1000000000; }}
- server {{ listen 127.0.0.1:{FRONT} {how} backlog=4096; {ssl}
-  location / {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr; {c2} }} }} }}""")
+ server {{ listen 127.0.0.1:{FRONT} {how} backlog=4096; {host} {ssl}
+  location {where} {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr; {c2} }} }} {other} }}""")
         return start(["nginx", "-c", conf], 0, f"{self.d}/n.log")
 
     def haproxy(self, tls, cache):
         ssl = f"ssl crt {self.d}/both.pem alpn h2,http/1.1" if tls else ""
         cz = "cache c\n total-max-size 200\n max-object-size 2000000\n max-age 3600\n" if cache else ""
         cu = " http-request cache-use c\n http-response cache-store c\n" if cache else ""
+        log = "log stdout format raw local0" if self.logged else ""  # which goes to a file here
+        how = "default_backend b"
+        if self.logged:
+            how = """log global
+ log-format "%ci [%trl] %[capture.req.hdr(0)] \\"%HM %HU %HV\\" %ST %B %Ta"
+ http-request capture req.hdr(Host) len 64
+ acl host hdr(host) -i www.example.com
+ acl rule path_beg /1k
+ use_backend b if host rule"""
         conf = self.write("haproxy.cfg", f"""
 global
  nbthread 1
+ {log}
  maxconn 6000
  tune.ssl.default-dh-param 2048
 {cz}
@@ -143,7 +166,7 @@ defaults
  http-reuse always
 frontend f
  bind 127.0.0.1:{FRONT} {ssl}
- default_backend b
+ {how}
 backend b
 {cu} server s 127.0.0.1:{BACK} pool-max-conn 512
 """)
@@ -210,6 +233,11 @@ sub vcl_recv {{ {"return(hash);" if cache else "return(pass);"} }}""")
     def weir(self, tls, cache, pipe=False):
         ssl = f"ssl {{ enabled = true\n cert = {self.d}/cert.pem\n key = {self.d}/key.pem }}" if tls else ""
         cc = "cache { enabled = true }" if cache else ""
+        site = ""
+        if self.logged:
+            site = f"""headers {{{{ x-forwarded-for = true }}}}
+  logging {{{{ request {{{{ enabled = true output = "file:{self.d}/w.access" format = '{{{{SRC}}}} [{{{{TS}}}}] {{{{HOST}}}} "{{{{METH}}}} {{{{URI}}}} {{{{PROTO}}}}" {{{{STATUS}}}} {{{{BYTES_OUT}}}} {{{{DURATION}}}}' }}}} }}}}
+  vhost "www.example.com" {{{{ rule one {{{{ uri-gmatch = "/1k*" downstreams = b }}}} }}}}"""
         tmpl = open(self.a.weir_conf).read() if self.a.weir_conf else """
 server {{
   addr = 127.0.0.1
@@ -221,6 +249,7 @@ server {{
   downstream b {{ addr = 127.0.0.1
    port = {back}
    {pool} }}
+  """ + site + """
 }}"""
         pool = "connections = 4\n   pipeline = 64" if pipe else "connections = 512"
         conf = self.write("weir.conf", tmpl.format(front=FRONT, back=BACK, ssl=ssl, cache=cc, dir=self.d, pool=pool))
@@ -228,6 +257,7 @@ server {{
 
 SC = {  # name: (path, tls, cache, tool, args)
     "small":   ("/1k", False, False, "wrk", ["-t1", "-c64"]),
+    "small-logged": ("/1k", False, False, "wrk", ["-t1", "-c64", "-H", "Host: www.example.com"]),   # see Lab.logged
     "many":    ("/1k", False, False, "wrk", ["-t1", "-c512"]),
     "manypipe":("/1k", False, False, "wrk", ["-t1", "-c512"]),   # Weir with 4 backend connections shared by pipelining
     "one":     ("/1k", False, False, "wrk", ["-t1", "-c1"]),
@@ -293,6 +323,7 @@ def main():
     try:
         for sc in a.scenario.split(","):
             tls, cache = SC[sc][1], SC[sc][2]
+            lab.logged = sc.endswith("-logged")
             size = os.path.getsize(lab.body + SC[sc][0])
             for r in range(a.rounds):
                 for name in a.proxies.split(","):

@@ -4,7 +4,8 @@
     Tests/Packaging/service_manager.py ROOT SCRATCH
 
 Opens the port, hands it over (LISTEN_FDS), waits for READY=1 (NOTIFY_SOCKET), has a request served that came before the
-program was there, rotates the logs as logrotate does, stops it, and starts it again on the same port.
+program was there, rotates the logs as logrotate does, reloads, kills the process that serves, stops the service, and starts it again on
+the same port; all with the rights that the unit file leaves.
 """
 import os
 import pwd
@@ -159,6 +160,13 @@ def main():
     wait_for("lines go to the new file or the old one", lambda: "/rotated" in content(access) + content(access + ".1"))
     request(port, "/again")
     wait_for("lines go to the new file", lambda: "/again" in content(access))
+
+    service.process.send_signal(signal.SIGHUP)
+    service.expect("RELOADING=1")
+    service.expect("READY=1")
+    request(port, "/reloaded")
+    os.kill(int(children[0]), signal.SIGKILL)
+    request(port, "/replaced")
 
     service.stop()
     if os.path.exists(os.path.join(run, "weir.pid")):

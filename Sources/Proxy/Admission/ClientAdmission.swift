@@ -29,6 +29,7 @@ extension Worker where Ring: ~Copyable {
         if let access = server.pointee.plan.access, !access.pointee.allows(clientAddress(client).pointee.host) {
             count(.accessDenied)
             if access.pointee.closesSilently {
+                requestsSeen &+= 1
                 logRefusal(client, 0, FailureReason.accessDenied.word, bytes: 0, bodyBytes: 0)
                 close(client)
             } else {
@@ -38,6 +39,10 @@ extension Worker where Ring: ~Copyable {
         }
         guard let limit = server.pointee.plan.limit else { return true }
         guard openOne(limit, clientAddress(client)) else {
+            if server.pointee.plan.healthPath != nil {
+                hearOut(client)
+                return true
+            }
             count(.connectionsLimited)
             refuse(client, 429, .connectionLimit)
             return false
@@ -47,6 +52,20 @@ extension Worker where Ring: ~Copyable {
             client.pointee.limit = limit
         }
         return true
+    }
+
+    /// A balancer in front is told how we are also when there are as many clients as there may be: else the crowd would
+    /// cost us our place in its list. So the refusal waits for the first head, no longer than refused clients linger.
+    private mutating func hearOut(_ client: UnsafeMutablePointer<ClientConnection>) {
+        client.pointee.flags.insert(.overLimit)
+        client.pointee.waitingFor = .head
+        wheel.set(&client.pointee.timer, clock.now &+ Self.lingerNanoseconds)
+    }
+
+    /// The head of a connection beyond the limit asks for something else, or does not come.
+    mutating func refuseOverLimit(_ client: UnsafeMutablePointer<ClientConnection>) {
+        count(.connectionsLimited)
+        refuse(client, 429, .connectionLimit)
     }
 
     /// The slot is about to be released: what it counted for is over.

@@ -81,7 +81,7 @@ struct RatePlan: BitwiseCopyable {
 }
 
 /// The limits that one exchange is under: those of its server, its virtual host and its rule, as far as there are any.
-struct LimitChain: BitwiseCopyable {
+struct LimitChain: BitwiseCopyable, Hashable {
     var server: UnsafePointer<LimitPlan>?
     var virtualHost: UnsafePointer<LimitPlan>?
     var rule: UnsafePointer<LimitPlan>?

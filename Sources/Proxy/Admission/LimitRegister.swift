@@ -67,10 +67,9 @@ final class LimitRegister: Sendable {
             guard let at = state.entries[place]?.plans.firstIndex(where: { $0.plan == address.plan }) else { return }
             state.entries[place]?.plans[at].references -= 1
         }
-        sweep()
     }
 
-    /// Frees what nobody refers to any more.
+    /// Frees what nobody refers to any more; once for all that a plan lets go, because it looks at every place.
     func sweep() {
         state.withLock { state in
             for (place, entry) in state.entries {

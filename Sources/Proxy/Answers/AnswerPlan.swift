@@ -92,10 +92,13 @@ extension AnswerPlan {
     /// Resolves what holds for a rule, a host or a server as a whole, from the outermost level to the innermost.
     ///
     /// - Parameters:
+    ///   - pages: of each of the levels, in the memory of the plan; rules of the same host share those of their surroundings.
     ///   - namesBackends: the innermost level says itself who serves, so that a redirect or a fixed answer of its
     ///     surroundings is not meant for it.
     /// - Returns: nil where nothing is said, which is what most rules say.
-    static func compile(_ levels: [AnswerSettings], namesBackends: Bool, in arena: PlanArena) -> UnsafePointer<AnswerPlan>? {
+    static func compile(
+        _ levels: [AnswerSettings], pages: [[ErrorPages.Page]], namesBackends: Bool, in arena: PlanArena
+    ) -> UnsafePointer<AnswerPlan>? {
         let nearestFirst = Array(levels.reversed())
         let whole: Whole
         let answering = namesBackends ? Array(nearestFirst.prefix(1)) : nearestFirst
@@ -104,20 +107,22 @@ extension AnswerPlan {
         } else {
             whole = .none
         }
-        var pages: [ErrorPages.Page] = []
-        var known = Set<Int>()
-        for level in nearestFirst {
-            // Within a level the last page of a status counts, as with every other word.
-            for page in level.errorPages.reversed() {
-                let fresh = page.statuses.filter { known.insert($0).inserted }
-                guard !fresh.isEmpty else { continue }
-                let body = self.body(page.body, in: arena)
-                pages += fresh.map { ErrorPages.Page(status: UInt16($0), body: body) }
-            }
-        }
+        var known = Set<UInt16>()
+        let merged = pages.reversed().joined().filter { known.insert($0.status).inserted }
         let maintenance = nearestFirst.map(\.maintenance).first(where: \.saysAnything).map(MaintenancePlan.init) ?? MaintenancePlan()
-        if case .none = whole, pages.isEmpty, !maintenance.isAlwaysOn, maintenance.file == nil { return nil }
-        return arena.place(AnswerPlan(whole: whole, pages: ErrorPages(pages: arena.array(pages)), maintenance: maintenance))
+        if case .none = whole, merged.isEmpty, !maintenance.isAlwaysOn, maintenance.file == nil { return nil }
+        return arena.place(AnswerPlan(whole: whole, pages: ErrorPages(pages: arena.array(merged)), maintenance: maintenance))
+    }
+
+    /// The pages of one level, the last one of a status alone, as with every other word.
+    static func pages(_ level: AnswerSettings, in arena: PlanArena) -> [ErrorPages.Page] {
+        var known = Set<Int>()
+        return level.errorPages.reversed().flatMap { page in
+            let fresh = page.statuses.filter { known.insert($0).inserted }
+            if fresh.isEmpty { return [ErrorPages.Page]() }
+            let body = self.body(page.body, in: arena)
+            return fresh.map { ErrorPages.Page(status: UInt16($0), body: body) }
+        }
     }
 
     private static func redirect(_ settings: RedirectSettings, in arena: PlanArena) -> Whole? {

@@ -70,11 +70,15 @@ extension Worker where Ring: ~Copyable {
             guard taken == query.count else { return nil }
             length &+= written
         }
-        return length <= Self.locationBytesMax ? length : nil
+        return length <= locationBytesMax(exchange) ? length : nil
     }
 
-    /// Longer than any head that a peer may be expected to read.
-    private static var locationBytesMax: Int { 60_000 }
+    /// Longer than any head that a peer may be expected to read, and what fits beside the operator's own fields.
+    private mutating func locationBytesMax(_ exchange: UnsafeMutablePointer<Exchange>) -> Int {
+        let plan = exchange.pointee.rule.pointee.rewriting
+        let edits = plan.pointee.editsOwnAnswers ? ownEditRoom(plan, headLength: exchange.pointee.head.headLength) : 0
+        return min(60_000, BlockSize.large.payloadBytes &- OwnAnswer.plainHeadBytesMax &- edits)
+    }
 
     /// Brings the fields of the request that a value asks for, in its order.
     private mutating func fillRequestFields(

@@ -2,7 +2,7 @@ import Glibc
 
 /// Closing is a state: ask, wait for what is in flight, release. Nothing is freed while the kernel may touch it.
 extension Worker where Ring: ~Copyable {
-    private static var lingerNanoseconds: UInt64 { 2_000_000_000 }
+    static var lingerNanoseconds: UInt64 { 2_000_000_000 }
 
     /// Closes our sending side and waits, within bounds, until the peer has read and closed: a plain close would throw
     /// away an answer that is still on its way when more bytes of the request arrive.

@@ -53,6 +53,8 @@ struct ClientConnection: BitwiseCopyable {
         static let usingInput = Flags(rawValue: 32768)
         /// What is queued for it is held back by a limit.
         static let held = Flags(rawValue: 1 << 20)
+        /// One connection more than its server may have: answered when its first head has told whether it asks how we are.
+        static let overLimit = Flags(rawValue: 1 << 22)
         /// Backend connections that began with its PROXY head serve it alone.
         static let ownsConnections = Flags(rawValue: 1 << 21)
     }

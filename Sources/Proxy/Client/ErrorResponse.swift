@@ -22,10 +22,12 @@ extension Worker where Ring: ~Copyable {
         client.pointee.flags.insert(.closeAfterSend)
         client.pointee.state = .lingering
         client.pointee.rateSince = 0
+        let rule = servers[Int(client.pointee.server)].plan.fallback
         var own = OwnAnswer(status: status)
         own.closes = true
-        own.body = errorPage(servers[Int(client.pointee.server)].plan.fallback, status)
-        let written = writeAnswer(client, own)
+        own.body = errorPage(rule, status)
+        requestsSeen &+= 1
+        let written = writeAnswer(client, own, nil, rule.pointee.rewriting)
         guard written > 0 else {
             close(client)
             return
@@ -34,7 +36,7 @@ extension Worker where Ring: ~Copyable {
         count(.ownAnswers)
         logRefusal(client, status, word ?? reason.word, bytes: written, bodyBytes: own.bodyLength)
         client.pointee.waitingFor = .linger
-        wheel.set(&client.pointee.timer, clock.now &+ 2_000_000_000)
+        wheel.set(&client.pointee.timer, clock.now &+ Self.lingerNanoseconds)
         markDirty(client)
     }
 
@@ -72,7 +74,7 @@ extension Worker where Ring: ~Copyable {
             || endsClients(client.pointee.server)
         own.isForHead = exchange.pointee.head.method == .head
         own.isForOldClient = exchange.pointee.head.versionMinor == 0
-        guard writeAnswer(client, own) > 0 else {
+        guard writeAnswer(client, own, exchange, exchange.pointee.rule.pointee.rewriting) > 0 else {
             abort(client, .outOfMemory)
             return
         }
@@ -119,12 +121,24 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// Writes head and body; returns the bytes written, 0 when there was no room.
-    private mutating func writeAnswer(_ client: UnsafeMutablePointer<ClientConnection>, _ own: OwnAnswer) -> Int {
+    ///
+    /// - Parameters:
+    ///   - exchange: whose answer it is; nil = of a request that was refused before it was one.
+    ///   - plan: of its rule, or of its server as a whole.
+    private mutating func writeAnswer(
+        _ client: UnsafeMutablePointer<ClientConnection>, _ own: OwnAnswer, _ exchange: UnsafeMutablePointer<Exchange>?,
+        _ plan: UnsafePointer<RewritePlan>
+    ) -> Int {
         updateDate()
-        let room = own.headRoom
+        var own = own
+        own.dropped = plan.pointee.droppedOfOwn
+        let headLength = exchange.map { $0.pointee.head.headLength } ?? 0
+        let room = own.headRoom &+ (plan.pointee.editsOwnAnswers ? ownEditRoom(plan, headLength: headLength) : 0)
         guard let place = client.pointee.output.reserve(room, from: &blocks) else { return 0 }
         var writer = HeadWriter(base: place, capacity: room)
         own.writeHead(to: &writer, date: UnsafeRawPointer(dateText))
+        if plan.pointee.editsOwnAnswers { appendOwnEdits(plan, exchange, client, own.status, to: &writer) }
+        writer.append("\r\n")
         if own.body == nil && !own.isForHead { own.writeLine(to: &writer) }
         guard !writer.overflowed else { return 0 }
         client.pointee.output.commit(writer.count)

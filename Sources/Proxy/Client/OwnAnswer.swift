@@ -13,6 +13,19 @@ struct OwnAnswer: BitwiseCopyable {
     var isForHead = false
     /// The client speaks HTTP/1.0 and must be told when its connection stays.
     var isForOldClient = false
+    /// Not written, because the operator takes them out of answers or has words of their own for them.
+    var dropped: Fields = []
+
+    /// Fields of our own that frame nothing, so that an operator may take them out.
+    struct Fields: OptionSet, BitwiseCopyable {
+        let rawValue: UInt8
+        static let server = Fields(rawValue: 1)
+        static let date = Fields(rawValue: 2)
+        static let location = Fields(rawValue: 4)
+        static let contentType = Fields(rawValue: 8)
+        static let retryAfter = Fields(rawValue: 16)
+        static let allow = Fields(rawValue: 32)
+    }
 
     init(status: UInt16, retrySeconds: UInt32 = 1) {
         self.status = status
@@ -29,43 +42,56 @@ struct OwnAnswer: BitwiseCopyable {
         return 4 &+ StatusCode(status).reason.utf8CodeUnitCount &+ 1
     }
 
-    /// Enough for `writeHead` and `writeLine`.
-    var headRoom: Int { 512 &+ location.count &+ (body?.contentType).byteCount }
+    /// What head and line take at most without Location and Content-Type.
+    static var plainHeadBytesMax: Int { 512 }
 
-    /// Writes the head with its blank line.
+    /// Enough for `writeHead` and `writeLine`.
+    var headRoom: Int { Self.plainHeadBytesMax &+ location.count &+ (body?.contentType).byteCount }
+
+    /// Writes the head without its blank line.
     ///
     /// - Parameter date: the 29 bytes of now.
     func writeHead(to writer: inout HeadWriter, date: UnsafeRawPointer) {
         writer.appendStatusLine(status)
-        writer.append("Server: weir\r\nDate: ")
-        writer.append(UnsafeBufferPointer(start: date.assumingMemoryBound(to: UInt8.self), count: 29).span)
-        if let start = location.start {
-            writer.append("\r\nLocation: ")
+        if !dropped.contains(.server) { writer.append("Server: weir\r\n") }
+        if !dropped.contains(.date) {
+            writer.append("Date: ")
+            writer.append(UnsafeBufferPointer(start: date.assumingMemoryBound(to: UInt8.self), count: 29).span)
+            writer.append("\r\n")
+        }
+        if let start = location.start, !dropped.contains(.location) {
+            writer.append("Location: ")
             writer.append(UnsafeBufferPointer(start: start.assumingMemoryBound(to: UInt8.self), count: location.count).span)
+            writer.append("\r\n")
         }
         if hasBody {
-            if let body {
-                if let type = body.contentType {
-                    writer.append("\r\nContent-Type: ")
-                    writer.append(type.bytes.span)
-                }
-            } else {
-                writer.append("\r\nContent-Type: text/plain")
-            }
-            writer.append("\r\nContent-Length: ")
+            if !dropped.contains(.contentType) { writeContentType(to: &writer) }
+            writer.append("Content-Length: ")
             writer.append(decimal: UInt64(bodyLength))
+            writer.append("\r\n")
         }
-        if status == 503 || status == 429 {
-            writer.append("\r\nRetry-After: ")
+        if status == 503 || status == 429, !dropped.contains(.retryAfter) {
+            writer.append("Retry-After: ")
             writer.append(decimal: UInt64(retrySeconds))
+            writer.append("\r\n")
         }
-        if status == 405 { writer.append("\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH") }
+        if status == 405 && !dropped.contains(.allow) { writer.append("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n") }
         if closes {
-            writer.append("\r\nConnection: close")
+            writer.append("Connection: close\r\n")
         } else if isForOldClient {
-            writer.append("\r\nConnection: keep-alive")
+            writer.append("Connection: keep-alive\r\n")
         }
-        writer.append("\r\n\r\n")
+    }
+
+    private func writeContentType(to writer: inout HeadWriter) {
+        guard let body else {
+            writer.append("Content-Type: text/plain\r\n")
+            return
+        }
+        guard let type = body.contentType else { return }
+        writer.append("Content-Type: ")
+        writer.append(type.bytes.span)
+        writer.append("\r\n")
     }
 
     /// Writes the one line that is the body where there is no other.
@@ -75,5 +101,17 @@ struct OwnAnswer: BitwiseCopyable {
         writer.append(" ")
         writer.append(StatusCode(status).reason)
         writer.append("\n")
+    }
+}
+
+extension OwnAnswer.Fields {
+    /// Those whose names are in a set.
+    init(among names: FieldNameSet) {
+        let table: [(String, Self)] = [
+            ("Server", .server), ("Date", .date), ("Location", .location), ("Content-Type", .contentType), ("Retry-After", .retryAfter),
+            ("Allow", .allow),
+        ]
+        self = []
+        for (name, field) in table where names.contains(name) { insert(field) }
     }
 }

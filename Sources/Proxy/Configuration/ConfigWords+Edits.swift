@@ -66,13 +66,16 @@ private func editSection<Owner>(
             }
         ).with { $0.defaultText = "empty" }
     }
+    let ownAnswers = Setting<EditDraft>.flag(
+        "own-answers", .weir, \.settings.coversOwnAnswers,
+        "Changes what Weir answers itself too; Cache-Control and Expires are not written on its own errors.")
     let rows = SectionRows(
         blank: EditDraft(),
         settings: [
             row("set", \.set, "\"Name: value\": takes the place of every instance. Values may have the tokens of the logs; an empty one is left out."),
             row("add", \.add, "\"Name: value\": stands beside the instances that are there."),
             row("remove", \.remove, "Names: every instance goes, in any case, with - and _ taken as equal."),
-        ],
+        ] + (isRequest ? [] : [ownAnswers]),
         finish: { draft, section in finishEdits(&draft, isRequest: isRequest, section) })
     return .section(
         word, .weir, rows, "\(sentence) Takes the place of the next level's section as a whole.",
@@ -94,6 +97,9 @@ private func finishEdits(_ draft: inout EditDraft, isRequest: Bool, _ section: R
     }
     draft.settings.set = fields("set", draft.set)
     draft.settings.add = fields("add", draft.add)
+    if draft.settings.bytes > HeaderEditSettings.bytesMax {
+        section.error("set", "'set' and 'add' have \(draft.settings.bytes) bytes together; \(HeaderEditSettings.bytesMax) are the most, with 64 for a token")
+    }
     draft.settings.remove = []
     for word in draft.remove {
         if let complaint = fieldNameComplaint(word.text) {

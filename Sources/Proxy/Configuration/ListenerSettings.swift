@@ -81,7 +81,7 @@ struct SpliceSettings: Sendable, Equatable {
     var remainingBytesMin: UInt64 = 32 * 1024
 }
 
-struct ForwardingSettings: Sendable, Equatable {
+struct ForwardingSettings: Sendable, Hashable {
     enum ForwardedFor: Sendable { case off, rproxy, append, replace }
     /// Of RFC 7239.
     enum Forwarded: Sendable { case off, append, replace }
@@ -106,9 +106,9 @@ struct SocketSettings: Sendable, Equatable {
     var steerByCPU = false
 }
 
-struct BalancingSettings: Sendable, Equatable {
+struct BalancingSettings: Sendable, Hashable {
     enum Method: String, Sendable, CaseIterable { case rtt, roundrobin, mostIdle = "most-idle", random, none, twoChoices = "p2c", hash }
-    enum HashKey: Sendable, Equatable { case source, uri, header(String), cookie(String) }
+    enum HashKey: Sendable, Hashable { case source, uri, header(String), cookie(String) }
     var method = Method.rtt
     var hashKey = HashKey.source
     /// Bounded load of the hash: no backend above this percentage of the mean.

@@ -42,8 +42,8 @@ struct ReverseSettings: Sendable, Equatable {
 }
 
 /// Fields to add to a head, to replace and to take out of it.
-struct HeaderEditSettings: Sendable, Equatable {
-    struct Field: Sendable, Equatable {
+struct HeaderEditSettings: Sendable, Hashable {
+    struct Field: Sendable, Hashable {
         var name: String
         /// May have the tokens of the logs.
         var value: String
@@ -53,4 +53,14 @@ struct HeaderEditSettings: Sendable, Equatable {
     /// Stand beside those that are there.
     var add: [Field] = []
     var remove: [String] = []
+    /// Most bytes of all lines together, a token counted as 64: any head has to fit into a block beside them.
+    static let bytesMax = 16_384
+
+    /// What `bytesMax` is about.
+    var bytes: Int {
+        (set + add).reduce(0) { $0 + $1.name.utf8.count + 4 + $1.value.utf8.reduce(0) { $0 + ($1 == UInt8(ascii: "{") ? 64 : 1) } }
+    }
+
+    /// Of answers: also those that the proxy gives itself.
+    var coversOwnAnswers = true
 }

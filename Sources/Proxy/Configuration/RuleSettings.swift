@@ -14,7 +14,7 @@ struct VirtualHostSettings: Sendable {
 
 /// One `rule` section: which requests it takes, and what becomes of them.
 struct RuleSettings: Sendable {
-    enum Matcher: Sendable, Equatable {
+    enum Matcher: Sendable, Hashable {
         /// The path is exactly this.
         case exact(String)
         /// `*` stands for anything.

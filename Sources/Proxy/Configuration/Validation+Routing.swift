@@ -142,14 +142,13 @@ private func warnOfUnreachable(_ rules: [RuleSettings], _ reader: ConfigReader) 
             rules[last + 1].location,
             "rule '\(rules[last + 1].name)' \(others) never reached: '\(rules[last].name)' (line \(rules[last].location.line)) takes every request before")
     }
-    var known: [String: RuleSettings] = [:]
-    for rule in rules where !rule.matcher.takesEverything {
-        let key = "\(rule.matcher)"
-        if let earlier = known[key] {
+    var known: [RuleSettings.Matcher: Int] = [:]
+    for (index, rule) in rules.enumerated() where !rule.matcher.takesEverything {
+        if let earlier = known[rule.matcher].map({ rules[$0] }) {
             reader.diagnostics.warning(
                 rule.location, "rule '\(rule.name)' is never reached: '\(earlier.name)' (line \(earlier.location.line)) looks for the same")
         } else {
-            known[key] = rule
+            known[rule.matcher] = index
         }
     }
 }

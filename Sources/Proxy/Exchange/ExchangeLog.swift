@@ -143,7 +143,21 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
-    /// Logs a request that was refused before it became an exchange.
+    /// Tells a record what is known of a request that was refused before it became an exchange, the last one seen.
+    mutating func fill(
+        _ record: inout LogRecord, refused client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16
+    ) {
+        record.client = UnsafePointer(clientAddress(client))
+        record.workerIndex = UInt32(index)
+        record.requestID = requestID(clock.wall, requestsSeen)
+        record.startNanoseconds = clock.wall
+        record.endNanoseconds = clock.wall
+        record.status = status
+        record.requestNumber = client.pointee.requestCount
+        record.batchSize = batchSize
+    }
+
+    /// Logs a request that was refused before it became an exchange, the last one seen.
     mutating func logRefusal(
         _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ word: StaticString, bytes: Int, bodyBytes: Int
     ) {
@@ -151,18 +165,10 @@ extension Worker where Ring: ~Copyable {
         let (access, error) = logEntries(server.pointee.plan.fallback, server.pointee.planUse)
         guard access >= 0 || error >= 0 else { return }
         var record = LogRecord()
-        record.client = UnsafePointer(clientAddress(client))
-        record.workerIndex = UInt32(index)
-        requestsSeen &+= 1
-        record.requestID = requestID(clock.wall, requestsSeen)
-        record.startNanoseconds = clock.wall
-        record.endNanoseconds = clock.wall
-        record.status = status
+        fill(&record, refused: client, status)
         record.reason = word
         record.clientBytesSent = UInt64(bytes)
         record.bodyBytesSent = UInt64(bodyBytes)
-        record.requestNumber = client.pointee.requestCount
-        record.batchSize = batchSize
         if access >= 0 { logs.append(record, to: access) }
         if error >= 0 { logs.appendError(record, message: word, to: error) }
     }

@@ -160,8 +160,16 @@ extension Worker where Ring: ~Copyable {
     private mutating func admit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
         if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { Self.debugTrap() }
         let server = servers + Int(exchange.pointee.server)
+        let client = clients[exchange.pointee.client]
+        let isOverLimit = client.pointee.flags.contains(.overLimit)
+        if isOverLimit { exchange.pointee.flags.remove(.keepsClient) }
         if let path = server.pointee.plan.healthPath, isHealthCheck(exchange, path) {
             answerHealth(exchange)
+            return .done
+        }
+        if isOverLimit {
+            count(.connectionsLimited)
+            answer(exchange, 429, .connectionLimit)
             return .done
         }
         switch exchange.pointee.head.method {

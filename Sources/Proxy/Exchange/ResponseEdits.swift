@@ -33,6 +33,7 @@ extension Worker where Ring: ~Copyable {
         let head = exchange.pointee.head
         let clientHost = ByteSlice(
             start: head.hostLength > 0 ? UnsafeRawPointer(exchange.pointee.headBlock.begin + head.hostStart) : nil, count: head.hostLength)
+        let target = delegationText(exchange) ?? .none
         let bytes = answerBytes.span
         var at = 0
         while at < responseHead.fieldCount {
@@ -43,9 +44,9 @@ extension Worker where Ring: ~Copyable {
             writer.append(bytes.extracting(field.nameRange))
             writer.append(": ")
             switch place {
-            case .reference: reverse.appendReference(bytes, field.valueRange, clientHost: clientHost, to: &writer)
-            case .refresh: reverse.appendRefresh(bytes, field.valueRange, clientHost: clientHost, to: &writer)
-            case .cookie: reverse.appendCookie(bytes, field.valueRange, to: &writer)
+            case .reference: reverse.appendReference(bytes, field.valueRange, clientHost: clientHost, target: target, to: &writer)
+            case .refresh: reverse.appendRefresh(bytes, field.valueRange, clientHost: clientHost, target: target, to: &writer)
+            case .cookie: reverse.appendCookie(bytes, field.valueRange, target: target, to: &writer)
             case .none: break
             }
             writer.append("\r\n")

@@ -122,22 +122,75 @@ extension Worker where Ring: ~Copyable {
         while index < edits.lines.count {
             let line = edits.lines[index]
             index &+= 1
-            let mark = writer.count
-            writer.append(line.text.bytes.span)
-            guard let value = line.value else { continue }
-            captureRequestFields(&record, exchange, value.requestFieldNames)
-            if isAnswer { captureAnswerFields(&record, value.responseFieldNames) }
-            let free = writer.free
-            guard let length = value.write(record, to: free.place, room: free.room, clock: &valueClock) else {
-                writer.overflow()
-                return
+            if let value = line.value {
+                captureRequestFields(&record, exchange, value.requestFieldNames)
+                if isAnswer { captureAnswerFields(&record, value.responseFieldNames) }
             }
-            if length == 0 {
-                writer.truncate(to: mark)
-            } else {
-                writer.advance(by: length)
-                writer.append("\r\n")
-            }
+            appendEdit(line, record, to: &writer)
+        }
+    }
+
+    private mutating func appendEdit(_ line: HeaderEdits.Line, _ record: LogRecord, to writer: inout HeadWriter) {
+        let mark = writer.count
+        writer.append(line.text.bytes.span)
+        guard let value = line.value else { return }
+        let free = writer.free
+        guard let length = value.write(record, to: free.place, room: free.room, clock: &valueClock) else {
+            writer.overflow()
+            return
+        }
+        if length == 0 {
+            writer.truncate(to: mark)
+        } else {
+            writer.advance(by: length)
+            writer.append("\r\n")
+        }
+    }
+
+    // MARK: - Answers of our own
+
+    /// Room that `appendOwnEdits` needs.
+    mutating func ownEditRoom(_ plan: UnsafePointer<RewritePlan>, headLength: Int) -> Int {
+        editRoom(plan.pointee.responseEdits, headLength: headLength) &+ requestIdentifierBytesMax
+            &+ plan.pointee.forwarding.requestID.byteCount
+    }
+
+    /// Writes what answers of our own get like those of backends: the lines of the edits, the request's identifier.
+    ///
+    /// - Parameter exchange: nil where the request was refused before it was one; then little is known of it.
+    mutating func appendOwnEdits(
+        _ plan: UnsafePointer<RewritePlan>, _ exchange: UnsafeMutablePointer<Exchange>?,
+        _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, to writer: inout HeadWriter
+    ) {
+        let edits = plan.pointee.responseEdits
+        if plan.pointee.writesEditsOnOwn { appendOwnEdits(edits, exchange, client, status, to: &writer) }
+        guard plan.pointee.forwarding.echoesRequestID else { return }
+        if let exchange {
+            plan.pointee.forwarding.appendRequestID(
+                peerRequestID(exchange), requestID(exchange.pointee.startedWall, exchange.pointee.sequence), to: &writer)
+        } else {
+            plan.pointee.forwarding.appendRequestID(.none, requestID(clock.wall, requestsSeen), to: &writer)
+        }
+    }
+
+    private mutating func appendOwnEdits(
+        _ edits: HeaderEdits, _ exchange: UnsafeMutablePointer<Exchange>?, _ client: UnsafeMutablePointer<ClientConnection>,
+        _ status: UInt16, to writer: inout HeadWriter
+    ) {
+        var record = LogRecord()
+        if edits.needsRecord {
+            if let exchange { fill(&record, exchange) } else { fill(&record, refused: client, status) }
+            // There is no backend's answer whose fields could be named; what the logs keep of one stands in another order.
+            for at in 0..<LogRecord.capturedMax { record.capturedResponseFields[at] = .none }
+        }
+        record.status = status
+        var index = 0
+        while index < edits.lines.count {
+            let line = edits.lines[index]
+            index &+= 1
+            if line.isAboutCaching && status >= 400 { continue }
+            if let value = line.value, let exchange { captureRequestFields(&record, exchange, value.requestFieldNames) }
+            appendEdit(line, record, to: &writer)
         }
     }
 

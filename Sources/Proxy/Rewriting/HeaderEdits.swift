@@ -6,6 +6,8 @@ struct HeaderEdits: BitwiseCopyable, @unchecked Sendable {
         /// `Name: ` or, where the value is the same for all requests, the whole line with its CRLF.
         let text: LastingBytes
         let value: ValueFormat?
+        /// Says how long an answer may be kept, which is meant for what backends send: our own errors are over soon.
+        let isAboutCaching: Bool
     }
     /// Every name of `remove` and `set`; those that the edits add are written after.
     let removed: FieldNameSet
@@ -31,16 +33,17 @@ struct HeaderEdits: BitwiseCopyable, @unchecked Sendable {
         var fixed = 0
         var needsRecord = false
         for field in settings.set + settings.add {
+            let isAboutCaching = ["cache-control", "expires"].contains(foldedFieldName(field.name))
             guard Self.hasTokens(field.value) else {
                 let text = arena.bytes("\(field.name): \(field.value)\r\n")
-                lines.append(Line(text: text, value: nil))
+                lines.append(Line(text: text, value: nil, isAboutCaching: isAboutCaching))
                 fixed += text.count
                 continue
             }
             guard case .success(let value) = ValueFormat.compile(field.value, style: .value) else { continue }
             arena.atEnd { value.release() }
             let text = arena.bytes("\(field.name): ")
-            lines.append(Line(text: text, value: value))
+            lines.append(Line(text: text, value: value, isAboutCaching: isAboutCaching))
             fixed += text.count + value.fixedBytes + 2
             needsRecord = true
         }

@@ -38,15 +38,19 @@ struct LocationRewrite: BitwiseCopyable, @unchecked Sendable {
 
     /// Writes the reference in `range` as clients know it, or as it is.
     ///
-    /// - Parameter clientHost: the authority that the client asked for, which a backend that gets it may name too.
-    func appendReference(_ bytes: Span<UInt8>, _ range: Range<Int>, clientHost: ByteSlice, to writer: inout HeadWriter) {
+    /// - Parameters:
+    ///   - clientHost: the authority that the client asked for, which a backend that gets it may name too.
+    ///   - target: `host:port` in small letters of the place that the request was sent on to, which is the backend then.
+    func appendReference(
+        _ bytes: Span<UInt8>, _ range: Range<Int>, clientHost: ByteSlice, target: ByteSlice = .none, to writer: inout HeadWriter
+    ) {
         let reference = parseURIReference(bytes, start: range.lowerBound, end: range.upperBound)
         var index = 0
         while reference.form != .other, index < mappings.count {
             let mapping = mappings[index]
             index &+= 1
             let isPublic = reference.form == .absolute && isClientHost(bytes, reference, clientHost)
-            guard applies(mapping, reference, bytes, isPublic: isPublic) else { continue }
+            guard applies(mapping, reference, bytes, isPublic: isPublic, target) else { continue }
             let restStart = reference.pathStart &+ min(mapping.path.count, reference.pathLength)
             let restLength = reference.pathStart &+ reference.pathLength &- restStart
             // What would begin with two slashes would name a host.
@@ -62,23 +66,37 @@ struct LocationRewrite: BitwiseCopyable, @unchecked Sendable {
         writer.append(bytes.extracting(range))
     }
 
-    private func applies(_ mapping: Mapping, _ reference: URIReference, _ bytes: Span<UInt8>, isPublic: Bool) -> Bool {
+    private func applies(
+        _ mapping: Mapping, _ reference: URIReference, _ bytes: Span<UInt8>, isPublic: Bool, _ target: ByteSlice
+    ) -> Bool {
         guard isUnder(bytes, start: reference.pathStart, length: reference.pathLength, mapping.path.bytes.span) else { return false }
         if mapping.host.count > 0 {
             guard reference.form == .absolute, reference.hasScheme, reference.isSecure == mapping.isSecure else { return false }
             return names(mapping.host, mapping.port, reference, bytes)
         }
-        if reference.form == .absolute && !isPublic && !isOwn(reference, bytes) { return false }
+        if reference.form == .absolute && !isPublic && !isOwn(reference, bytes, target) { return false }
         return !(mapping.isInward && isUnder(bytes, start: reference.pathStart, length: reference.pathLength, mapping.to.bytes.span))
     }
 
-    private func isOwn(_ reference: URIReference, _ bytes: Span<UInt8>) -> Bool {
+    private func isOwn(_ reference: URIReference, _ bytes: Span<UInt8>, _ target: ByteSlice) -> Bool {
+        if let (host, port) = Self.authority(target), names(host, port, reference, bytes) { return true }
         var index = 0
         while index < own.count {
             if names(own[index].host, own[index].port, reference, bytes) { return true }
             index &+= 1
         }
         return false
+    }
+
+    /// Host and port of a target, whose text is ours: a colon stands before the port.
+    private static func authority(_ target: ByteSlice) -> (host: LastingBytes, port: Int32)? {
+        guard let start = target.start else { return nil }
+        let text = LastingBytes(start: start, count: target.count).bytes
+        var hostLength = target.count
+        while hostLength > 0, text[hostLength &- 1] != UInt8(ascii: ":") { hostLength &-= 1 }
+        var port: Int32 = 0
+        for at in hostLength..<target.count { port = port &* 10 &+ Int32(text[at] &- UInt8(ascii: "0")) }
+        return hostLength > 0 ? (LastingBytes(start: start, count: hostLength &- 1), port) : nil
     }
 
     private func names(_ host: LastingBytes, _ port: Int32, _ reference: URIReference, _ bytes: Span<UInt8>) -> Bool {
@@ -103,20 +121,22 @@ struct LocationRewrite: BitwiseCopyable, @unchecked Sendable {
     }
 
     /// Writes the value of a `Refresh` field with its URL mapped.
-    func appendRefresh(_ bytes: Span<UInt8>, _ range: Range<Int>, clientHost: ByteSlice, to writer: inout HeadWriter) {
+    func appendRefresh(
+        _ bytes: Span<UInt8>, _ range: Range<Int>, clientHost: ByteSlice, target: ByteSlice = .none, to writer: inout HeadWriter
+    ) {
         guard let url = refreshURL(bytes, start: range.lowerBound, end: range.upperBound) else {
             writer.append(bytes.extracting(range))
             return
         }
         writer.append(bytes.extracting(range.lowerBound..<url.lowerBound))
-        appendReference(bytes, url, clientHost: clientHost, to: &writer)
+        appendReference(bytes, url, clientHost: clientHost, target: target, to: &writer)
         writer.append(bytes.extracting(url.upperBound..<range.upperBound))
     }
 
     /// Writes the value of a `Set-Cookie` field with its Path and Domain mapped.
     ///
     /// A cookie named `__Host-…` keeps its path, because browsers take it with `/` only (RFC 6265bis §4.1.3.2).
-    func appendCookie(_ bytes: Span<UInt8>, _ range: Range<Int>, to writer: inout HeadWriter) {
+    func appendCookie(_ bytes: Span<UInt8>, _ range: Range<Int>, target: ByteSlice = .none, to writer: inout HeadWriter) {
         var parts = SetCookieParts(start: range.lowerBound, end: range.upperBound)
         var keepsPath = false
         var isFirst = true
@@ -131,7 +151,7 @@ struct LocationRewrite: BitwiseCopyable, @unchecked Sendable {
                 writer.append("Path=")
                 appendCookiePath(bytes, parts, to: &writer)
             case .domain:
-                if !appendCookieDomain(bytes, parts, to: &writer) { writer.truncate(to: mark) }
+                if !appendCookieDomain(bytes, parts, target, to: &writer) { writer.truncate(to: mark) }
             case .path, .other:
                 writer.append(bytes.extracting(parts.start..<(parts.start &+ parts.length)))
             }
@@ -163,22 +183,30 @@ struct LocationRewrite: BitwiseCopyable, @unchecked Sendable {
         writer.append(bytes.extracting(parts.valueStart..<(parts.valueStart &+ parts.valueLength)))
     }
 
+    private func isHost(_ host: LastingBytes, _ bytes: Span<UInt8>, start: Int, length: Int) -> Bool {
+        guard host.count == length else { return false }
+        var offset = 0
+        while offset < length, lowercased(bytes[start &+ offset]) == host.bytes[offset] { offset &+= 1 }
+        return offset == length
+    }
+
     /// False when the attribute has to go.
-    private func appendCookieDomain(_ bytes: Span<UInt8>, _ parts: SetCookieParts, to writer: inout HeadWriter) -> Bool {
+    private func appendCookieDomain(
+        _ bytes: Span<UInt8>, _ parts: SetCookieParts, _ target: ByteSlice, to writer: inout HeadWriter
+    ) -> Bool {
         var start = parts.valueStart
         var length = parts.valueLength
         if length > 0 && bytes[start] == UInt8(ascii: ".") {
             start &+= 1
             length &-= 1
         }
+        // A browser refuses a cookie for another site; for the one it asked it needs no attribute.
+        if let (host, _) = Self.authority(target), isHost(host, bytes, start: start, length: length) { return false }
         var index = 0
         while index < cookieDomains.count {
             let pair = cookieDomains[index]
             index &+= 1
-            guard pair.from.count == length else { continue }
-            var offset = 0
-            while offset < length, lowercased(bytes[start &+ offset]) == pair.from.bytes[offset] { offset &+= 1 }
-            guard offset == length else { continue }
+            guard isHost(pair.from, bytes, start: start, length: length) else { continue }
             if pair.to.count == 0 { return false }
             writer.append("Domain=")
             writer.append(pair.to.bytes.span)

@@ -19,6 +19,12 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
     /// Taken out of answers.
     var droppedOfAnswers = FieldNameSet.empty
     var responseEdits = HeaderEdits.none
+    /// Taken out of answers of our own.
+    var droppedOfOwn: OwnAnswer.Fields = []
+    /// Answers of our own get the lines of `responseEdits` too.
+    var writesEditsOnOwn = false
+    /// They get these lines, or the request's identifier.
+    var editsOwnAnswers = false
     var reverse: LocationRewrite?
     /// Anything at all happens to an answer.
     var changesAnswers = false
@@ -57,6 +63,10 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
         let responses = scope.responseEdits ?? HeaderEditSettings()
         let stripped = (scope.strippedFields ?? []) + responses.remove + responses.set.map(\.name)
         droppedOfAnswers = FieldNameSet(stripped + (forwarding.echoesRequestID ? [settings.requestIDName] : []), in: arena)
+        droppedOfOwn = OwnAnswer.Fields(
+            among: FieldNameSet(responses.coversOwnAnswers ? stripped : scope.strippedFields ?? [], in: arena))
+        writesEditsOnOwn = responses.coversOwnAnswers && !responseEdits.isEmpty
+        editsOwnAnswers = writesEditsOnOwn || forwarding.echoesRequestID
         reverse = LocationRewrite(rewrite: rewrite, reverses: reverses, backends: backends, in: arena)
         changesAnswers = !stripped.isEmpty || !responseEdits.lines.isEmpty || reverse != nil || forwarding.echoesRequestID
     }
@@ -64,16 +74,21 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
 
 /// The plans of rules that have no rewriting of their own, one for all that inherit the same; while a plan is compiled.
 final class SharedRewritePlans {
-    private var known: [(scope: ScopeSettings, plan: UnsafePointer<RewritePlan>)] = []
+    private struct Key: Hashable {
+        let forwarded: ForwardingSettings?
+        let requestEdits: HeaderEditSettings?
+        let responseEdits: HeaderEditSettings?
+        let strippedFields: [String]?
+    }
+    private var known: [Key: UnsafePointer<RewritePlan>] = [:]
 
     func plan(_ scope: ScopeSettings, in arena: PlanArena) throws(Pattern.Complaint) -> UnsafePointer<RewritePlan> {
-        let twin = known.first {
-            $0.scope.forwarded == scope.forwarded && $0.scope.requestEdits == scope.requestEdits
-                && $0.scope.responseEdits == scope.responseEdits && $0.scope.strippedFields == scope.strippedFields
-        }
-        if let twin { return twin.plan }
+        let key = Key(
+            forwarded: scope.forwarded, requestEdits: scope.requestEdits, responseEdits: scope.responseEdits,
+            strippedFields: scope.strippedFields)
+        if let twin = known[key] { return twin }
         let plan = arena.place(try RewritePlan(rewrite: nil, reverses: [], scope: scope, backends: [], in: arena))
-        known.append((scope, plan))
+        known[key] = plan
         return plan
     }
 }

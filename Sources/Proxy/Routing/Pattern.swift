@@ -99,6 +99,21 @@ struct Pattern: BitwiseCopyable, @unchecked Sendable {
     }
 }
 
+/// Patterns of one plan by their text: hosts that are made from one template have the same ones.
+final class SharedPatterns {
+    private let arena: PlanArena
+    private var known: [String: Pattern] = [:]
+
+    init(in arena: PlanArena) { self.arena = arena }
+
+    func pattern(_ text: String) throws(Pattern.Complaint) -> Pattern {
+        if let pattern = known[text] { return pattern }
+        let pattern = try Pattern(text, in: arena)
+        known[text] = pattern
+        return pattern
+    }
+}
+
 private var emptySubject: UnsafePointer<UInt8> { StaticString("").utf8Start }
 
 /// What one thread needs to search for patterns: where groups are noted, room for the search, the limit of its steps.

@@ -2,8 +2,17 @@
 struct PlanCompiler {
     let arena: PlanArena
     let logs: LogPlan
-    private let shared = SharedRewritePlans()
     let limits: LimitRegister
+    private let rewritings = SharedRewritePlans()
+    private let tables: SharedRuleTables
+    private let policies = SharedPolicies()
+
+    init(arena: PlanArena, logs: LogPlan, limits: LimitRegister) {
+        self.arena = arena
+        self.logs = logs
+        self.limits = limits
+        tables = SharedRuleTables(in: arena, patterns: SharedPatterns(in: arena))
+    }
 
     /// Most `downstream` sections of one server: with all their addresses they are its candidates.
     static let backendsMax = 1_024
@@ -18,7 +27,8 @@ struct PlanCompiler {
         let limit = limits.limit(settings.scope.limits, at: place, for: arena)
         let access = access(settings.scope.access)
         let isFronted = settings.proxyProtocol.mode != .off
-        let hosts = try virtualHosts(settings, &groups, at: place)
+        let surroundings = Surroundings(settings, in: arena)
+        let hosts = try virtualHosts(surroundings, &groups, at: place)
         return ServerPlan(
             identity: identity,
             limits: HeadLimits(
@@ -50,24 +60,26 @@ struct PlanCompiler {
                 }),
             groups: arena.array(groups.plans),
             hosts: settings.virtualHosts.isEmpty ? .nameless : HostTable(settings.virtualHosts, in: arena),
-            virtualHosts: arena.array(hosts), fallback: arena.place(try rule(settings, nil, nil, group: -1)))
+            virtualHosts: arena.array(hosts), fallback: arena.place(try rule(surroundings, nil, group: -1)))
     }
 
     /// A server without virtual hosts has one without a name, with one rule for everything.
     private func virtualHosts(
-        _ settings: ServerSettings, _ groups: inout GroupCollector, at place: String
+        _ surroundings: Surroundings, _ groups: inout GroupCollector, at place: String
     ) throws(PlanFailure) -> [VirtualHostPlan] {
+        let settings = surroundings.server
         guard !settings.virtualHosts.isEmpty else {
             let group = groups.group(Array(settings.backends.indices), settings.balancing)
             return [
                 VirtualHostPlan(
                     name: .empty, rules: try ruleTable([RuleSettings()], line: settings.location.line, of: settings.location.file),
-                    plans: arena.array([try rule(settings, nil, nil, group: group)]),
-                    fallback: arena.place(try rule(settings, nil, nil, group: -1)))
+                    plans: arena.array([try rule(surroundings, nil, group: group)]),
+                    fallback: arena.place(try rule(surroundings, nil, group: -1)))
             ]
         }
         var hosts: [VirtualHostPlan] = []
         for host in settings.virtualHosts {
+            let surroundings = surroundings.within(host)
             var plans: [RulePlan] = []
             var admission = RuleAdmission()
             admission.hostAccess = access(host.scope.access)
@@ -77,20 +89,20 @@ struct PlanCompiler {
                 let title = rule.name.isEmpty ? "\(number)" : rule.name
                 admission.access = access(rule.scope.access)
                 admission.limits.rule = limits.limit(rule.scope.limits, at: "\(place) / \(host.name) / \(title)", for: arena)
-                plans.append(try self.rule(settings, host, rule, group: group, admission))
+                plans.append(try self.rule(surroundings, rule, group: group, admission))
             }
             hosts.append(
                 VirtualHostPlan(
                     name: LastingBytes(interned: host.name),
-                    rules: try ruleTable(host.rules, line: host.location.line, of: host.location.file), plans: arena.array(plans),
-                    fallback: arena.place(try rule(settings, host, nil, group: -1))))
+                    rules: try ruleTable(host.rules, line: host.location.line, of: host.location.file),
+                    plans: policies.array(plans, in: arena), fallback: arena.place(try rule(surroundings, nil, group: -1))))
         }
         return hosts
     }
 
     private func ruleTable(_ rules: [RuleSettings], line: Int, of file: String) throws(PlanFailure) -> RuleTable {
         do throws(Pattern.Complaint) {
-            return try RuleTable(rules, in: arena)
+            return try tables.table(rules)
         } catch {
             throw PlanFailure(sentence: "\(file):\(line): a pattern \(error.sentence)")
         }
@@ -101,7 +113,7 @@ struct PlanCompiler {
         _ heads: ScopeSettings, _ rule: RuleSettings?, _ server: ServerSettings
     ) throws(PlanFailure) -> UnsafePointer<RewritePlan> {
         do throws(Pattern.Complaint) {
-            guard let rule, rule.rewrite != nil || !rule.reverses.isEmpty else { return try shared.plan(heads, in: arena) }
+            guard let rule, rule.rewrite != nil || !rule.reverses.isEmpty else { return try rewritings.plan(heads, in: arena) }
             let backends = rule.backends.map { server.backends[$0] }
             return arena.place(
                 try RewritePlan(rewrite: rule.rewrite, reverses: rule.reverses, scope: heads, backends: backends, in: arena))
@@ -111,13 +123,13 @@ struct PlanCompiler {
         }
     }
 
-    /// Resolves what holds for the requests of one rule.
+    /// Resolves what holds for the requests of one rule; nil = of those that no rule of its surroundings takes.
     private func rule(
-        _ server: ServerSettings, _ host: VirtualHostSettings?, _ rule: RuleSettings?, group: Int32,
-        _ admission: RuleAdmission = RuleAdmission()
+        _ surroundings: Surroundings, _ rule: RuleSettings?, group: Int32, _ admission: RuleAdmission = RuleAdmission()
     ) throws(PlanFailure) -> RulePlan {
+        let server = surroundings.server
         func inherited<Value>(_ member: (ScopeSettings) -> Value?) -> Value? {
-            rule.flatMap { member($0.scope) } ?? host.flatMap { member($0.scope) } ?? member(server.scope)
+            rule.flatMap { member($0.scope) } ?? surroundings.host.flatMap { member($0.scope) } ?? member(server.scope)
         }
         let name = rule?.name ?? ""
         let places = logs.places(
@@ -128,18 +140,17 @@ struct PlanCompiler {
         heads.requestEdits = inherited(\.requestEdits)
         heads.responseEdits = inherited(\.responseEdits)
         heads.strippedFields = inherited(\.strippedFields)
-        return RulePlan(
-            name: LastingBytes(interned: name), group: group, stickyCookie: arena.bytes(ifAny: balancing.stickyCookie),
+        let policy = RulePolicy(
+            group: group, stickyCookie: policies.cookie(balancing.stickyCookie, in: arena),
             bodyGapNanoseconds: nanoseconds(rule?.bodyGapMilliseconds ?? server.timers.bodyGapMilliseconds),
             writeNanoseconds: nanoseconds(rule?.writeProgressMilliseconds ?? server.timers.writeProgressMilliseconds),
             accessLog: places.access, errorLog: places.error,
             rewriting: try rewriting(heads, rule, server),
-            answers: AnswerPlan.compile(
-                [server.scope.answers, host?.scope.answers, rule?.scope.answers].compactMap { $0 },
-                namesBackends: rule?.backends.isEmpty == false, in: arena),
+            answers: surroundings.answers(of: rule),
             isPassthrough: rule?.isPassthrough ?? false,
             delegation: rule.flatMap { $0.isPassthrough ? nil : DelegationPolicy.compile($0.delegation, of: $0.name, in: arena) },
-            lasting: RulePlan.lasting(named: name), admission: admission)
+            admission: admission)
+        return RulePlan(name: LastingBytes(interned: name), policy: policies.place(policy, in: arena), lasting: RulePlan.lasting(named: name))
     }
 
     /// A list in the memory of the plan; nil where everybody may come in.
@@ -149,17 +160,92 @@ struct PlanCompiler {
     }
 }
 
+/// What stands around a rule: its server and its host, and what they answer themselves, compiled once for all their rules.
+private struct Surroundings {
+    let server: ServerSettings
+    private(set) var host: VirtualHostSettings?
+    private let arena: PlanArena
+    private var pages: [[ErrorPages.Page]]
+    /// Of a rule that says nothing of its own, with and without backends of its own.
+    private var inherited: (named: UnsafePointer<AnswerPlan>?, unnamed: UnsafePointer<AnswerPlan>?)
+
+    init(_ server: ServerSettings, in arena: PlanArena) {
+        self.server = server
+        self.arena = arena
+        pages = [AnswerPlan.pages(server.scope.answers, in: arena)]
+        inherited = (nil, nil)
+        inherit()
+    }
+
+    func within(_ host: VirtualHostSettings) -> Surroundings {
+        var inner = self
+        inner.host = host
+        inner.pages.append(AnswerPlan.pages(host.scope.answers, in: arena))
+        inner.inherit()
+        return inner
+    }
+
+    private mutating func inherit() {
+        let silent = [AnswerSettings()]
+        inherited.unnamed = AnswerPlan.compile(levels + silent, pages: pages, namesBackends: false, in: arena)
+        inherited.named = AnswerPlan.compile(levels + silent, pages: pages, namesBackends: true, in: arena)
+    }
+
+    private var levels: [AnswerSettings] { [server.scope.answers, host?.scope.answers].compactMap { $0 } }
+
+    func answers(of rule: RuleSettings?) -> UnsafePointer<AnswerPlan>? {
+        let namesBackends = rule?.backends.isEmpty == false
+        guard let own = rule?.scope.answers, own != AnswerSettings() else { return namesBackends ? inherited.named : inherited.unnamed }
+        return AnswerPlan.compile(
+            levels + [own], pages: pages + [AnswerPlan.pages(own, in: arena)], namesBackends: namesBackends, in: arena)
+    }
+}
+
+/// Policies and lists of rules of one plan, one for all that are equal: there are fewer than rules, so they stay in the cache.
+private final class SharedPolicies {
+    private var policies: [RulePolicy: UnsafePointer<RulePolicy>] = [:]
+    private var arrays: [[RulePlan]: UnsafeBufferPointer<RulePlan>] = [:]
+    private var cookies: [String: LastingBytes] = [:]
+
+    func place(_ policy: RulePolicy, in arena: PlanArena) -> UnsafePointer<RulePolicy> {
+        if let known = policies[policy] { return known }
+        let place = arena.place(policy)
+        policies[policy] = place
+        return place
+    }
+
+    func array(_ plans: [RulePlan], in arena: PlanArena) -> UnsafeBufferPointer<RulePlan> {
+        if let known = arrays[plans] { return known }
+        let array = arena.array(plans)
+        arrays[plans] = array
+        return array
+    }
+
+    func cookie(_ name: String?, in arena: PlanArena) -> LastingBytes? {
+        guard let name else { return nil }
+        if let known = cookies[name] { return known }
+        let bytes = arena.bytes(name)
+        cookies[name] = bytes
+        return bytes
+    }
+}
+
 /// Gives rules with equal backends and equal balancing the same group.
 private struct GroupCollector {
     private let arena: PlanArena
-    private var known: [(members: [Int], balancing: BalancingSettings)] = []
+    private struct Key: Hashable {
+        let members: [Int]
+        let balancing: BalancingSettings
+    }
+    private var known: [Key: Int32] = [:]
     private(set) var plans: [BackendGroupPlan] = []
 
     init(_ settings: ServerSettings, arena: PlanArena) { self.arena = arena }
 
     mutating func group(_ members: [Int], _ balancing: BalancingSettings) -> Int32 {
-        if let place = known.firstIndex(where: { $0.members == members && $0.balancing == balancing }) { return Int32(place) }
-        known.append((members, balancing))
+        let combination = Key(members: members, balancing: balancing)
+        if let place = known[combination] { return place }
+        known[combination] = Int32(plans.count)
         let key: BackendGroupPlan.HashSource =
             switch (balancing.method, balancing.hashKey) {
             case (.hash, .source): .source

@@ -7,13 +7,16 @@ import Glibc
 struct PrefixTrie: BitwiseCopyable, @unchecked Sendable {
     static let depthMax = 16
 
+    /// Half a line of the cache: a walk touches few lines of any of many trees.
     fileprivate struct Node: BitwiseCopyable {
-        /// Bytes between the parent and this node.
-        var labelStart: UInt32 = 0
+        /// Bytes between the parent and this node: the first eight of them.
+        var label: UInt64 = 0
+        /// All of them, where the others stand in `labels`.
         var labelLength: UInt32 = 0
+        var labelStart: UInt32 = 0
         /// The children stand side by side.
         var firstChild: UInt32 = 0
-        var childCount: UInt32 = 0
+        var childCount: UInt32 = 0  // at most 256
         /// Where its rules stand in `lists`; -1 = it has none.
         var list: Int32 = -1
     }
@@ -40,7 +43,7 @@ struct PrefixTrie: BitwiseCopyable, @unchecked Sendable {
     /// - Parameter room: for `depthMax` numbers, until the last candidate was taken.
     func candidates(_ path: UnsafeRawBufferPointer, in room: UnsafeMutablePointer<Int32>) -> Candidates {
         var found = Candidates(cursors: room)
-        guard nodes.count > 0, let labelStart = labels.baseAddress, let firstStart = firstBytes.baseAddress else { return found }
+        guard nodes.count > 0, let firstStart = firstBytes.baseAddress else { return found }
         var node = nodes[0]
         var position = 0
         while true {
@@ -53,11 +56,24 @@ struct PrefixTrie: BitwiseCopyable, @unchecked Sendable {
             else { return found }
             node = nodes[UnsafeRawPointer(firstStart).distance(to: UnsafeRawPointer(child))]
             let length = Int(node.labelLength)
-            guard path.count &- position >= length, memcmp(labelStart + Int(node.labelStart), pathStart + position, length) == 0 else {
-                return found
-            }
+            guard path.count &- position >= length, begins(pathStart + position, path.count &- position, node) else { return found }
             position &+= length
         }
+    }
+
+    /// Whether the `count` bytes of a path that are left begin with a node's label; they are as many at least.
+    @inline(__always)
+    private func begins(_ path: UnsafeRawPointer, _ count: Int, _ node: Node) -> Bool {
+        let length = Int(node.labelLength)
+        var first: UInt64 = 0
+        if count >= 8 {
+            first = path.loadUnaligned(as: UInt64.self)
+        } else {
+            memcpy(&first, path, count)
+        }
+        let mask = length >= 8 ? UInt64.max : (1 &<< UInt64(8 &* length)) &- 1
+        guard (first ^ node.label).littleEndian & mask == 0 else { return false }
+        return length <= 8 || memcmp(labels.baseAddress! + Int(node.labelStart), path + 8, length &- 8) == 0
     }
 
     /// Takes the first of the candidates that is before `limit`; -1 = there is none left.
@@ -139,14 +155,14 @@ private struct TrieBuilder {
         guard !isEmpty else { return (PrefixTrie([], [], [], [], in: arena), []) }
         var rules = nodes.map(\.rules)
         var cutOff: Set<Int32> = []
-        // Broad first: the children of a node stand side by side.
-        var order = [(node: 0, depth: 0, home: 0)]
-        var flat: [PrefixTrie.Node] = []
-        var firstBytes: [UInt8] = []
+        // Deep first, but the children of a node stand side by side: what one walk touches is near.
+        var flat = [PrefixTrie.Node()]
+        var firstBytes: [UInt8] = [0]
         var labels: [UInt8] = []
-        var next = 0
-        while next < order.count {
-            let (node, depth, home) = order[next]
+        var order: [(node: Int, place: Int)] = []
+        var todo = [(node: 0, place: 0, depth: 0, home: 0)]
+        while let (node, place, depth, home) = todo.popLast() {
+            order.append((node, place))
             var ownDepth = depth
             var ownHome = home
             if !rules[node].isEmpty {
@@ -161,21 +177,27 @@ private struct TrieBuilder {
             }
             let label = nodes[node].label
             let children = nodes[node].children.sorted { $0.key < $1.key }
-            flat.append(
-                PrefixTrie.Node(
-                    labelStart: UInt32(labels.count), labelLength: UInt32(label.count), firstChild: UInt32(order.count),
-                    childCount: UInt32(children.count)))
-            firstBytes.append(label.first ?? 0)
-            labels += label
-            for child in children { order.append((child.value, ownDepth, ownHome)) }
-            next += 1
+            flat[place] = PrefixTrie.Node(
+                label: firstEight(label), labelLength: UInt32(label.count), labelStart: UInt32(labels.count), firstChild: UInt32(flat.count),
+                childCount: UInt32(children.count))
+            labels += label.dropFirst(8)
+            for (number, child) in children.enumerated().reversed() { todo.append((child.value, flat.count + number, ownDepth, ownHome)) }
+            firstBytes += children.map(\.key)
+            flat += repeatElement(PrefixTrie.Node(), count: children.count)
         }
         var lists: [Int32] = []
-        for (index, entry) in order.enumerated() where !rules[entry.node].isEmpty {
-            flat[index].list = Int32(lists.count)
-            lists += rules[entry.node] + [listEnd]
+        for (node, place) in order where !rules[node].isEmpty {
+            flat[place].list = Int32(lists.count)
+            lists += rules[node] + [listEnd]
         }
         // An empty list of bytes would have no address.
         return (PrefixTrie(flat, firstBytes, labels.isEmpty ? [0] : labels, lists.isEmpty ? [listEnd] : lists, in: arena), cutOff)
     }
+}
+
+/// As they stand in memory, zeros behind what is shorter.
+private func firstEight(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    var word: UInt64 = 0
+    withUnsafeMutableBytes(of: &word) { for (place, byte) in bytes.prefix(8).enumerated() { $0[place] = byte } }
+    return word
 }

@@ -14,27 +14,21 @@ struct RuleTable: BitwiseCopyable, @unchecked Sendable {
         var gaveUp: Int32 = -1
     }
 
-    fileprivate enum Kind: UInt8 {
+    /// How a rule that is no exact path is tried. Small, because a lookup touches any of many.
+    fileprivate enum Trial: BitwiseCopyable {
         /// The walk along the path has told it already.
         case prefix
-        case glob
-        case pattern
+        case glob(UnsafeRawPointer, byteCount: UInt32)
+        case pattern(Pattern)
     }
 
-    /// How a rule that is no exact path is tried.
-    fileprivate struct Trial: BitwiseCopyable {
-        var kind: Kind
-        var glob: Glob
-        var pattern: Pattern?
-        /// For the operator: the rule's name and its pattern.
-        var label: LastingBytes
-    }
-
+    /// An exact path; its bytes stand in `exactPaths`.
     fileprivate struct Slot: BitwiseCopyable {
-        var hash: UInt64 = 0
+        var hash: UInt32 = 0
         /// -1 = the slot is free.
         var rule: Int32 = -1
-        var path = LastingBytes(start: UnsafeRawPointer(StaticString("").utf8Start), count: 0)
+        var start: UInt32 = 0
+        var length: UInt32 = 0
     }
 
     /// Patterns that may give up in one lookup; those after that are not tried.
@@ -42,7 +36,10 @@ struct RuleTable: BitwiseCopyable, @unchecked Sendable {
 
     /// By rule; empty when every rule names its path exactly or takes everything.
     private let trials: UnsafeBufferPointer<Trial>
+    /// For the operator, by rule: its name and its pattern.
+    private let labels: UnsafeBufferPointer<LastingBytes>
     private let slots: UnsafeBufferPointer<Slot>
+    private let exactPaths: UnsafeBufferPointer<UInt8>
     private let trie: PrefixTrie
     /// The first rule that takes everything; -1 = none does.
     private let catchAll: Int32
@@ -58,12 +55,12 @@ struct RuleTable: BitwiseCopyable, @unchecked Sendable {
             var left = Self.gaveUpMax
             var candidates = trie.candidates(path, in: scratch.cursors)
             while case let rule = trie.next(&candidates, before: best), rule >= 0 {
-                let trial = trials[Int(rule)]
-                switch trial.kind {
+                switch trials[Int(rule)] {
                 case .prefix: break
-                case .glob: if !trial.glob.matches(path) { continue }
-                case .pattern:
-                    guard left > 0, let pattern = trial.pattern else { continue }
+                case .glob(let start, let byteCount):
+                    if !Glob(pattern: UnsafeRawBufferPointer(start: start, count: Int(byteCount))).matches(path) { continue }
+                case .pattern(let pattern):
+                    guard left > 0 else { continue }
                     switch pattern.search(path, scratch) {
                     case .found: break
                     case .notFound: continue
@@ -82,15 +79,17 @@ struct RuleTable: BitwiseCopyable, @unchecked Sendable {
     }
 
     /// The rule's name and its pattern, for a message that it gave up.
-    func label(_ rule: Int32) -> LastingBytes { trials[Int(rule)].label }
+    func label(_ rule: Int32) -> LastingBytes { labels[Int(rule)] }
 
     private func exact(_ path: UnsafeRawBufferPointer) -> Int32 {
-        let hash = hashKey(path)
+        let hash = UInt32(truncatingIfNeeded: hashKey(path))
         let mask = slots.count &- 1
-        var at = Int(truncatingIfNeeded: hash) & mask
+        var at = Int(hash) & mask
         while slots[at].rule >= 0 {
             let slot = slots[at]
-            if slot.hash == hash, slot.path.count == path.count, path.count == 0 || memcmp(slot.path.start, path.baseAddress!, path.count) == 0 {
+            if slot.hash == hash, Int(slot.length) == path.count,
+                path.count == 0 || memcmp(exactPaths.baseAddress! + Int(slot.start), path.baseAddress!, path.count) == 0
+            {
                 return slot.rule
             }
             at = (at &+ 1) & mask
@@ -100,63 +99,95 @@ struct RuleTable: BitwiseCopyable, @unchecked Sendable {
 }
 
 extension RuleTable {
-    /// - Parameter rules: in the order of the file.
+    /// - Parameters:
+    ///   - rules: in the order of the file.
+    ///   - patterns: of the same plan; nil = these rules share theirs with nobody.
     /// - Throws: why a pattern is none; checked before, so it is a surprise here.
-    init(_ rules: [RuleSettings], in arena: PlanArena) throws(Pattern.Complaint) {
+    init(_ rules: [RuleSettings], in arena: PlanArena, patterns: SharedPatterns? = nil) throws(Pattern.Complaint) {
+        let patterns = patterns ?? SharedPatterns(in: arena)
         var exact: [(path: [UInt8], rule: Int32)] = []
         var prefixes: [(prefix: [UInt8], rule: Int32)] = []
         var trials: [Trial] = []
+        var labels: [LastingBytes] = []
         var catchAll: Int32 = -1
-        let none = Glob(pattern: UnsafeRawBufferPointer(start: nil, count: 0))
         for (index, rule) in rules.enumerated() {
-            var trial = Trial(kind: .prefix, glob: none, pattern: nil, label: LastingBytes(start: UnsafeRawPointer(StaticString("").utf8Start), count: 0))
+            var trial = Trial.prefix
+            var label = LastingBytes.empty
             switch RuleMatcher(rule.matcher) {
             case .exact(let path): exact.append((path, Int32(index)))
             case .all: catchAll = Int32(index)
-            case .prefix(let prefix):
-                trial.glob = Glob(pattern: arena.lasting(prefix + [UInt8(ascii: "*")]))
-                prefixes.append((prefix, Int32(index)))
+            case .prefix(let prefix): prefixes.append((prefix, Int32(index)))
             case .glob(let bytes, let prefix):
-                trial.kind = .glob
-                trial.glob = Glob(pattern: arena.lasting(bytes))
+                trial = .glob(bytes, in: arena)
                 prefixes.append((prefix, Int32(index)))
             case .pattern(let text, let prefix):
-                trial.kind = .pattern
-                trial.pattern = try Pattern(text, in: arena)
-                trial.label = arena.bytes("rule '\(rule.name)', pattern '\(text)'")
+                trial = .pattern(try patterns.pattern(text))
+                label = arena.bytes("rule '\(rule.name)', pattern '\(text)'")
                 prefixes.append((prefix, Int32(index)))
             }
             trials.append(trial)
+            labels.append(label)
             if catchAll >= 0 { break }  // nothing after it is ever reached
         }
         let compiled = PrefixTrie.compile(prefixes, in: arena)
-        for rule in compiled.cutOff where trials[Int(rule)].kind == .prefix { trials[Int(rule)].kind = .glob }
+        for (prefix, rule) in prefixes where compiled.cutOff.contains(rule) {
+            if case .prefix = trials[Int(rule)] { trials[Int(rule)] = .glob(prefix + [UInt8(ascii: "*")], in: arena) }
+        }
         trie = compiled.trie
         self.trials = arena.array(prefixes.isEmpty ? [] : trials)
-        slots = arena.array(Self.hashed(exact, in: arena))
+        self.labels = arena.array(prefixes.isEmpty ? [] : labels)
+        (slots, exactPaths) = Self.hashed(exact, in: arena)
         self.catchAll = catchAll
         readsPath = !exact.isEmpty || !prefixes.isEmpty
     }
 
-    private static func hashed(_ paths: [(path: [UInt8], rule: Int32)], in arena: PlanArena) -> [Slot] {
-        guard !paths.isEmpty else { return [] }
+    private static func hashed(
+        _ paths: [(path: [UInt8], rule: Int32)], in arena: PlanArena
+    ) -> (UnsafeBufferPointer<Slot>, UnsafeBufferPointer<UInt8>) {
+        guard !paths.isEmpty else { return (arena.array([]), arena.array([])) }
         var capacity = 2
         while capacity < 2 * paths.count { capacity *= 2 }
         var table = [Slot](repeating: Slot(), count: capacity)
+        var bytes: [UInt8] = []
         var known: Set<[UInt8]> = []
         for (path, rule) in paths where known.insert(path).inserted {
-            let hash = path.withUnsafeBytes { hashKey($0) }
-            var at = Int(truncatingIfNeeded: hash) & (capacity - 1)
+            let hash = UInt32(truncatingIfNeeded: path.withUnsafeBytes { hashKey($0) })
+            var at = Int(hash) & (capacity - 1)
             while table[at].rule >= 0 { at = (at + 1) & (capacity - 1) }
-            let kept = arena.lasting(path)
-            table[at].hash = hash
-            table[at].rule = rule
-            if let start = kept.baseAddress { table[at].path = LastingBytes(start: start, count: kept.count) }
+            table[at] = Slot(hash: hash, rule: rule, start: UInt32(bytes.count), length: UInt32(path.count))
+            bytes += path
         }
-        return table
+        return (arena.array(table), arena.array(bytes))
     }
 }
 
-extension PlanArena {
-    fileprivate func lasting(_ bytes: [UInt8]) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(array(bytes)) }
+extension RuleTable.Trial {
+    fileprivate static func glob(_ bytes: [UInt8], in arena: PlanArena) -> Self {
+        let kept = arena.bytes(bytes)
+        return .glob(kept.start, byteCount: UInt32(kept.count))
+    }
+}
+
+/// The tables of one plan: hosts that are made from one template have the same rules.
+final class SharedRuleTables {
+    private struct Rule: Hashable {
+        let name: String
+        let matcher: RuleSettings.Matcher
+    }
+    private let arena: PlanArena
+    private let patterns: SharedPatterns
+    private var known: [[Rule]: RuleTable] = [:]
+
+    init(in arena: PlanArena, patterns: SharedPatterns) {
+        self.arena = arena
+        self.patterns = patterns
+    }
+
+    func table(_ rules: [RuleSettings]) throws(Pattern.Complaint) -> RuleTable {
+        let key = rules.map { Rule(name: $0.name, matcher: $0.matcher) }
+        if let table = known[key] { return table }
+        let table = try RuleTable(rules, in: arena, patterns: patterns)
+        known[key] = table
+        return table
+    }
 }

@@ -27,6 +27,8 @@ final class ServingPlan: @unchecked Sendable {
         let identities = ServerIdentities(settings, after: previous)
         nextIdentity = identities.next
         limits = previous?.limits ?? LimitRegister(settings)
+        // Endings run from the last to the first: when it has let go of all its limits.
+        arena.atEnd { [limits] in limits.sweep() }
         let compiler = PlanCompiler(arena: arena, logs: logs, limits: limits)
         var compiled: [ServerPlan] = []
         for (number, server) in settings.servers.enumerated() {

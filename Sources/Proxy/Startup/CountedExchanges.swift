@@ -16,9 +16,11 @@ public struct ExchangeCounts: Sendable {
 ///
 /// Under callgrind, instructions are collected in `countedTick` and left out in the methods of `ScriptedRing`.
 ///
-/// - Parameter rewrites: the requests pass a virtual host, a rule with a pattern, a rewriting with its way back, edits of
-///   both heads with tokens, and fields about the client.
-public func countExchanges(_ wanted: Int, rewrites: Bool = false) -> ExchangeCounts {
+/// - Parameters:
+///   - rewrites: the requests pass a virtual host, a rule with a pattern, a rewriting with its way back, edits of both heads
+///     with tokens, and fields about the client.
+///   - answers: they are answered by the rule itself, with the same edits.
+public func countExchanges(_ wanted: Int, rewrites: Bool = false, answers: Bool = false) -> ExchangeCounts {
     var sizes = ScriptedSizes()
     sizes.checksMemory = false
     sizes.delayMax = 20_000
@@ -27,7 +29,7 @@ public func countExchanges(_ wanted: Int, rewrites: Bool = false) -> ExchangeCou
     let door = CountedBackend(kernel)
     kernel.doors.append((9_000, door))
 
-    var worker = makeCountedWorker(kernel, listener, rewrites: rewrites)
+    var worker = makeCountedWorker(kernel, listener, rewrites: rewrites || answers, answers: answers)
     worker.startListening()
     worker.startWaitingForWake()
     let clients = (0..<8).map { _ in CountedClient(kernel, listener) }
@@ -59,14 +61,14 @@ private func allocatedBytes() -> UInt64? {
     return weir_mallctl("thread.allocated", &bytes, &length, nil, 0) == 0 ? bytes : nil
 }
 
-private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedListener, rewrites: Bool) -> Worker<ScriptedRing> {
+private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedListener, rewrites: Bool, answers: Bool) -> Worker<ScriptedRing> {
     var backend = BackendSettings()
     backend.address = .ipv4("127.0.0.1")
     backend.port = 9_000
     var server = ServerSettings()
     server.accessLog.enabled = true
     server.backends = [backend]
-    if rewrites { addRewriting(to: &server) }
+    if rewrites { addRewriting(to: &server, answers: answers) }
     var settings = GlobalSettings()
     settings.servers = [server]
     let addresses = AddressTable(
@@ -81,7 +83,7 @@ private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedLis
 }
 
 /// Everything that the room Rewriting can do to an exchange.
-private func addRewriting(to server: inout ServerSettings) {
+private func addRewriting(to server: inout ServerSettings, answers: Bool) {
     var rule = RuleSettings()
     rule.name = "rewritten"
     rule.matcher = .pattern("^/path/")
@@ -95,6 +97,11 @@ private func addRewriting(to server: inout ServerSettings) {
         set: [.init(name: "X-Client", value: "{SRC} {US_HDR}:'user-agent'")], add: [.init(name: "X-Edge", value: "1")], remove: ["Accept-Encoding"])
     rule.scope.responseEdits = HeaderEditSettings(set: [.init(name: "X-Took", value: "{STATUS} {DURATION} {TIME}")], remove: ["Server"])
     rule.scope.strippedFields = ["X-Powered-By"]
+    if answers {
+        let body = "\(CountedConnection.answer)".utf8.suffix(CountedConnection.bodyBytes)
+        rule.scope.answers.respond = RespondSettings(
+            status: 200, body: AnswerBodySettings(bytes: Array(body), contentType: "text/html"))
+    }
     var host = VirtualHostSettings()
     host.name = "example.org"
     host.rules = [rule]

@@ -69,6 +69,7 @@ extension GlobalSettings {
         compare("pid-file", \.pidFilePath)
         compare("max-nofile", \.openFilesMax)
         compare("admin-socket", \.adminSocketPath)
+        compare("client-table-size", \.clientTableEntries)
         return words
     }
 }

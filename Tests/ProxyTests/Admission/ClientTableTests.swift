@@ -159,6 +159,7 @@ struct LimitRegisterTests {
         first = nil
         #expect(register.count == 1 && new.pointee.cell.requests.word.pointee > second)
         next = nil
+        register.sweep()
         #expect(register.count == 0)
         _ = (first, next)
     }

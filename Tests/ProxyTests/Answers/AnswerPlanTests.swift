@@ -9,7 +9,7 @@ struct AnswerPlanTests {
     private let arena = PlanArena()
 
     private func plan(_ levels: AnswerSettings..., namesBackends: Bool = false) -> AnswerPlan? {
-        AnswerPlan.compile(levels, namesBackends: namesBackends, in: arena)?.pointee
+        AnswerPlan.compile(levels, pages: levels.map { AnswerPlan.pages($0, in: arena) }, namesBackends: namesBackends, in: arena)?.pointee
     }
 
     private func respond(_ status: Int) -> AnswerSettings { AnswerSettings(respond: RespondSettings(status: status)) }

@@ -121,7 +121,9 @@ struct PostponedSettingsTests {
         #expect(wanted.postponed(after: running).isEmpty)
         wanted.workers = 3
         wanted.user = "nobody"
-        #expect(wanted.postponed(after: running) == ["workers", "user"])
+        wanted.stickySecret = "0123456789abcdef"
+        wanted.clientTableEntries = 4_096
+        #expect(wanted.postponed(after: running) == ["workers", "user", "sticky-secret", "client-table-size"])
     }
 }
 

@@ -74,6 +74,72 @@ struct MaintenanceTests {
         }
     }
 
+    @Test("the health path is answered whatever the limits of the server say; what else comes beyond them is refused")
+    func healthBeyondLimits() throws {
+        let site = """
+            health-path = /healthz
+            rate-limit { requests = 1 connections = 1 client { requests = 1 connections = 1 } }
+            respond = 200
+            """
+        try withServer(site) { proxy in
+            let client = try proxy.connect()
+            #expect(try client.get().status == 200)
+            #expect(try client.get().status == 429)
+            for _ in 0..<3 { #expect(try client.get("/healthz").status == 200) }
+            let balancer = try proxy.connect()
+            let health = try balancer.get("/healthz")
+            #expect(health.status == 200 && health.announcesClose)
+            try balancer.expectClosed()
+            let second = try proxy.connect()
+            let refused = try second.get()
+            #expect(refused.status == 429 && refused.fields.has("Retry-After") && refused.announcesClose)
+            try second.expectClosed()
+            let nonsense = try proxy.connect()
+            try nonsense.send("nonsense\r\n\r\n")
+            #expect(try nonsense.receiveResponse().status == 400)
+            // Who says nothing has no longer than any refused client.
+            let silent = try proxy.connect()
+            let slow = try proxy.connect()
+            try slow.send("GET /healthz HTTP/1.1\r\n")
+            for late in [silent, slow] {
+                #expect(try late.receiveResponse().status == 429)
+                try late.expectClosed()
+            }
+            #expect(try proxy.counters().sum("connectionsLimited") == 3)
+            #expect(try client.get("/healthz").status == 200)
+        }
+    }
+
+    @Test("the health path is answered while requests wait for a backend and no more may wait")
+    func healthBesideQueue() throws {
+        let backend = try ScriptedBackend()
+        let site = "health-path = /healthz\nmax-pending = 1\ndownstream only { addr = 127.0.0.1 port = \(backend.address.port) connections = 1 connections-max = 1 }"
+        try withServer(site) { proxy in
+            defer { backend.close() }
+            let served = try proxy.connect()
+            try served.sendRequest("/")
+            let (_, connection) = try backend.receiveRequest()
+            let waiting = try proxy.connect()
+            try waiting.sendRequest("/")
+            let client = try proxy.connect()
+            try eventually("the queue is full") { try client.get("/").status == 503 }
+            #expect(try proxy.connect().get("/healthz").status == 200)
+            try connection.respond()
+            #expect(try served.receiveResponse().status == 200)
+            try backend.receiveRequest().connection.respond()
+            #expect(try waiting.receiveResponse().status == 200)
+        }
+    }
+
+    @Test("who may not come in is not told how we are either")
+    func healthBehindList() throws {
+        try withServer("health-path = /healthz\naccess { deny = { 127.0.0.0/8 } }\nrespond = 200") { proxy in
+            let client = try proxy.connect()
+            #expect(try client.receiveResponse().status == 403)
+            try client.expectClosed()
+        }
+    }
+
     @Test("while the proxy drains, the health path says so on the connections that are left")
     func draining() throws {
         try withServer("health-path = /healthz respond = 200") { proxy in

@@ -37,6 +37,15 @@ struct CheckTests {
         .init(
             testDescription: "two backends of one name",
             text: "server {\n  downstream b { addr = 127.0.0.1\n port = 80 }\n  downstream B { addr = 127.0.0.1\n port = 81 }\n}\n", place: "FILE:4:", says: "B"),
+        .init(
+            testDescription: "a rule without backends",
+            text: "server {\n  vhost a { rule r { uri-match = /a\n downstreams = {} } }\n" + good, place: "FILE:3:", says: "no downstream"),
+        .init(
+            testDescription: "a rule with a backend that nobody knows",
+            text: "server {\n  vhost a { rule r { uri-match = /a\n downstreams = bb } }\n" + good, place: "FILE:3:", says: "did you mean 'b'"),
+        .init(
+            testDescription: "a rule without a matcher", text: "server {\n  vhost a { rule r {\n downstreams = b } }\n" + good, place: "FILE:2:",
+            says: "uri-match"),
         .init(testDescription: "a word whose feature is to come", text: "server {\n  ssl { enabled = true }\n" + good, place: "FILE:2:", says: "TLS"),
         .init(
             testDescription: "a log token nobody knows",

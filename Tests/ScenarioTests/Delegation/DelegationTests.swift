@@ -8,14 +8,14 @@ private func site(_ words: String = "redirect-filter = \"*\" redirect-networks =
 
 extension BackendConnection {
     /// Asks for the request to be sent on.
-    fileprivate func sendOn(to target: String, fields: String = "", body: String = "") throws {
+    func sendOn(to target: String, fields: String = "", body: String = "") throws {
         try respond("377 Elsewhere", body: body, fields: "X-Internal-Redirect: \(target)\r\n\(fields)")
     }
 }
 
 extension ScriptedBackend {
     /// `host:port` as a backend would name it.
-    fileprivate var name: String {
+    var name: String {
         guard case .ipv4(let port) = address else { return "" }
         return "127.0.0.1:\(port)"
     }

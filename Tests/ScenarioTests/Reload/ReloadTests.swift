@@ -132,8 +132,11 @@ struct ReloadTests {
         let backend = try HandlerBackend.named("one")
         try withProxy(configuration(backend, via: "first")) { proxy in
             defer { backend.close() }
-            try proxy.reload(configuration(backend, via: "second", global: [.openFilesMax(5_000)]))
-            #expect(proxy.operatorLog.contains("'max-nofile' takes effect at the next start"))
+            let global: [Setting] = [.openFilesMax(5_000), Setting("client-table-size", "4096"), Setting("sticky-secret", "\"0123456789abcdef\"")]
+            try proxy.reload(configuration(backend, via: "second", global: global))
+            for word in ["max-nofile", "client-table-size", "sticky-secret"] {
+                #expect(proxy.operatorLog.contains("'\(word)' takes effect at the next start"))
+            }
             #expect(!proxy.operatorLog.contains("'workers' takes effect"))
             #expect(via(try proxy.connect().get("/")) == "1.1 second")
         }

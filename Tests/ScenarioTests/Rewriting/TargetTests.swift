@@ -79,6 +79,11 @@ struct TargetTests {
         #expect(try seen(["/files../etc", "/filesx"], "rewrite { src = '^/files(.*)$' to = '/data/$1' }") == ["400", "/data/x test"])
     }
 
+    @Test("where the search for src takes too many steps, the answer is 500, soon")
+    func explosive() throws {
+        #expect(try seen(["/" + String(repeating: "a", count: 60) + "b", "/aaa"], "rewrite { src = '^/(a|aa)+$' to = '/x' }") == ["500", "/x test"])
+    }
+
     @Test("a rewritten request is sent again as it was sent first")
     func retry() throws {
         let backend = try ScriptedBackend()

@@ -21,6 +21,14 @@ struct RuleTests {
         }
     }
 
+    @Test("a path is tried once, and not again as the folder that it is in")
+    func noSecondPass() throws {
+        try withSites(backends: 2, site(rule("folder", [.pattern("^/dir/$")], to: 0), rule("rest", [.glob("/other/*")], to: 1))) { proxy, _ in
+            let answers = try asked(proxy, ["/dir/", "/dir/file.html", "/dir", "/other/"])
+            #expect(answers == ["0", "404", "404", "1"])
+        }
+    }
+
     @Test("the query is not part of what is matched, and arrives as it was sent")
     func query() throws {
         try withSites(backends: 2, site(rule("a", [.path("/a")], to: 0), rule("rest", [.everything], to: 1))) { proxy, _ in

@@ -191,4 +191,23 @@ struct SpliceTests {
             #expect(try more.join() == 1_000_000)
         }
     }
+
+    @Test("a backend that does not read pauses its client: no more of a request is held than its watermark", arguments: [true, false], [true, false])
+    func requestWatermark(splice: Bool, isChunked: Bool) throws {
+        let backend = try ScriptedBackend()
+        try withProxy(to: backend, server: [.splice(splice), .bodyMax(200_000_000)], downstream: [.highWatermark(262_144)]) { proxy in
+            let client = try proxy.connect()
+            client.limitSendBuffer(to: 65_536)
+            // One chunk that is as long as the body.
+            let framing = isChunked ? "Transfer-Encoding: chunked\r\n\r\n5f5e100\r\n" : "Content-Length: 100000000\r\n\r\n"
+            try client.send("POST / HTTP/1.1\r\nHost: test\r\n" + framing)
+            let (_, connection) = try backend.receiveRequestHead()
+            let sent = try client.sendWhatIsTaken(Bytes(repeating: 0x61, count: 100_000_000), deadline: Deadline(after: .seconds(2)))
+            #expect(sent < 32_000_000)
+            let more = client.sendInBackground(Bytes(repeating: 0x61, count: 1_000_000))
+            // As many of the body's bytes at least as were sent, heads of chunks left aside.
+            #expect(try connection.receive(sent + 1_000_000, deadline: Deadline(after: Patience.step * 2)).count == sent + 1_000_000)
+            #expect(try more.join() == 1_000_000)
+        }
+    }
 }

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// Bytes that outlive every request that reads them: of a serving plan's memory, or kept for the life of the process.
-struct LastingBytes: BitwiseCopyable, @unchecked Sendable {
+struct LastingBytes: BitwiseCopyable, Hashable, @unchecked Sendable {
     let start: UnsafeRawPointer
     let count: Int
 
