@@ -7,7 +7,8 @@ import Glibc
 /// length of a call, bytes to be sent are appended to a queue. After a failure nothing but `free` may be called, and what
 /// stands in the queue, an alert as a rule, should still be sent.
 struct TLSStream: BitwiseCopyable {
-    private let ssl: OpaquePointer
+    /// OpenSSL's object; for tests.
+    let ssl: OpaquePointer
     /// Of the context that the stream began with, which lends the memory.
     private let home: UnsafeMutablePointer<TLSContextState>
     private var chosen: UnsafeMutablePointer<TLSContextState>
