@@ -8,8 +8,8 @@ import Testing
 
 @Suite("Memory of TLS streams")
 struct MemoryTests {
-    /// An idle client costs at most this much, OpenSSL's part and ours.
-    static let idleBytesMax = 10_240
+    /// An idle client costs at most this much, OpenSSL's part and ours; 7,608 bytes of it are its `SSL`.
+    static let idleBytesMax = 14_000
 
     /// In a process of its own, where nothing has used OpenSSL before and nobody else does.
     @Test("a stream that has shaken hands and rests costs little, and gives everything back")
@@ -43,19 +43,19 @@ struct MemoryTests {
             for _ in 0..<count {
                 let peers = make()
                 let with = CountedMemory.bytes
-                peers.client.free()
+                peers.client.free(&peers.blocks)
                 clientBytes += with - CountedMemory.bytes
                 peers.client = TLSStream.accepting(server.reference)!
                 servers.append(peers.server)
                 peers.server = TLSStream.accepting(server.reference)!
             }
             let each = (CountedMemory.bytes - before) / count + MemoryLayout<TLSStream>.stride
-            let pieces = CountedMemory.pieces
             print("memory: \(version.word): \(each) bytes for an idle client, \(clientBytes / count) for an idle backend")
+            fflush(nil)
             precondition(each <= idleBytesMax)
-            for stream in servers { stream.free() }
+            var blocks = BlockPool()
+            for stream in servers { stream.free(&blocks) }
             precondition(CountedMemory.bytes - before < 4_096, "\(CountedMemory.bytes - before) bytes are left behind")
-            _ = pieces
         }
     }
 }
@@ -63,12 +63,10 @@ struct MemoryTests {
 /// What OpenSSL has allocated and not freed, rounded as glibc's malloc does.
 private enum CountedMemory {
     private static let total = Atomic<Int>(0)
-    private static let count = Atomic<Int>(0)
     /// In front of each piece stands its size.
     private static let head = 16
 
     static var bytes: Int { total.load(ordering: .relaxed) }
-    static var pieces: Int { count.load(ordering: .relaxed) }
 
     /// False when OpenSSL has allocated before.
     static func begin() -> Bool {
@@ -90,14 +88,12 @@ private enum CountedMemory {
         guard size > 0, let piece = malloc(size + head) else { return nil }
         piece.storeBytes(of: size, as: Int.self)
         total.wrappingAdd(rounded(size), ordering: .relaxed)
-        count.wrappingAdd(1, ordering: .relaxed)
         return piece + head
     }
 
     private static func release(_ piece: UnsafeMutableRawPointer) {
         let start = piece - head
         total.wrappingSubtract(rounded(start.load(as: Int.self)), ordering: .relaxed)
-        count.wrappingSubtract(1, ordering: .relaxed)
         free(start)
     }
 }

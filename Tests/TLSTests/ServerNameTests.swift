@@ -96,7 +96,7 @@ struct ServerNameTests {
         #expect(peers.shakeHands() && peers.server.cipherName.text.contains("CHACHA20"))
         let narrow = try TLSContext.asking {
             $0.versionMax = version
-            $0.curveNames = "X25519"
+            $0.curveNames = "X25519:prime256v1"
         }
         #expect(!listener.peers(narrow, name: "other.example.net").shakeHands())
         #expect(listener.peers(narrow, name: "example.com").shakeHands())

@@ -33,8 +33,8 @@ final class TLSPeers {
     }
 
     deinit {
-        client.free()
-        server.free()
+        client.free(&blocks)
+        server.free(&blocks)
         clientOutput.clear(into: &blocks)
         serverOutput.clear(into: &blocks)
         precondition(blocks.takenBytes == 0, "a stream keeps blocks")

@@ -37,7 +37,7 @@ public struct TestCertificates: Sendable {
         other = Maker.make("other.example.net", for: .server, by: intermediate, serial: 5, names: ["other.example.net"])
         expired = Maker.make("expired.example.com", for: .server, by: intermediate, serial: 6, names: names, days: -60 ..< -1)
         client = Maker.make(
-            "client", for: .client, by: intermediate, serial: 0xABC, texts: [(Self.extensionID, "ASN1:UTF8String:\(Self.extensionText)")])
+            "client", for: .client, by: intermediate, serial: 0xABC, texts: [(Self.extensionID, "ASN1:FORMAT:UTF8,UTF8String:\(Self.extensionText)")])
         expiredClient = Maker.make("expired client", for: .client, by: intermediate, serial: 8, days: -60 ..< -1)
         revokedClient = Maker.make("revoked client", for: .client, by: intermediate, serial: 9)
         stranger = Maker.make("Somebody else's root", for: .authority, serial: 1)

@@ -52,8 +52,9 @@ final class TLSContext: @unchecked Sendable {
             else { throw TLSComplaint(sentence: "names of application protocols have 1 to 255 letters") }
         }
         try builder.setBackendVerification(material)
-        // Sessions are kept by the worker, one for each backend.
-        copenssl_ctx_set_session_cache_mode(builder.context, Int(SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL))
+        // Sessions are kept by the worker, one for each backend. With a cache OpenSSL would spoil a session for connections
+        // that still use it once one of them gets a newer one.
+        copenssl_ctx_set_session_cache_mode(builder.context, Int(SSL_SESS_CACHE_OFF))
         warnings = builder.warnings
         reference = builder.take()
     }

@@ -60,7 +60,7 @@ struct TLSStream: BitwiseCopyable {
         stream.flags = [.begun, .choiceMade]
         SSL_set_connect_state(stream.ssl)
         if name.count > 0, !stream.setName(name) {
-            stream.free()
+            stream.freeSSL()
             return nil
         }
         if let resuming { SSL_set_session(stream.ssl, resuming.pointer) }
@@ -96,7 +96,13 @@ struct TLSStream: BitwiseCopyable {
     }
 
     /// Ends the stream. Sends nothing: `sealEnd` does.
-    func free() {
+    ///
+    /// - Parameter blocks: where blocks go that the stream may hold.
+    func free(_ blocks: inout BlockPool) {
+        freeSSL()
+    }
+
+    private func freeSSL() {
         // Else OpenSSL would take a connection that just ended for a broken one, and forget its session.
         SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
         SSL_free(ssl)

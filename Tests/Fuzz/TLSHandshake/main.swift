@@ -88,8 +88,8 @@ private final class FuzzPair {
     func end() {
         // No answer is longer than what was asked, but for the flights of a handshake.
         require(sentBytes <= 64_000 + 4 * heardBytes)
-        client.free()
-        server.free()
+        client.free(&pools)
+        server.free(&pools)
         clientOutput.clear(into: &pools)
         serverOutput.clear(into: &pools)
     }
