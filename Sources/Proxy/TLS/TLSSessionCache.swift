@@ -81,7 +81,8 @@ extension TLSSessionCache {
         }
         SSL_CTX_sess_set_remove_cb(context) { context, session in
             guard let session, let home = TLSContextState.of(context),
-                let cache = (home.pointee.chosen ?? home).pointee.sessions, let id = SessionID(of: session) else { return }
+                let cache = (home.pointee.chosen ?? home).pointee.sessions, let id = SessionID(of: session)
+            else { return }
             cache._withUnsafeGuaranteedRef { $0.remove(id) }
         }
     }
