@@ -41,8 +41,10 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
     /// - Parameters:
     ///   - scope: with everything resolved that is inherited.
     ///   - backends: those that the rule sends to.
+    ///   - extensionNames: fields with extensions of client certificates, of the whole configuration.
     init(
-        rewrite: RewriteSettings?, reverses: [ReverseSettings], scope: ScopeSettings, backends: [BackendSettings], in arena: PlanArena
+        rewrite: RewriteSettings?, reverses: [ReverseSettings], scope: ScopeSettings, backends: [BackendSettings],
+        extensionNames: [String] = [], in arena: PlanArena
     ) throws(Pattern.Complaint) {
         requestEdits = scope.requestEdits.map { HeaderEdits($0, in: arena) } ?? .none
         responseEdits = HeaderEdits(scope.responseEdits ?? HeaderEditSettings(), in: arena)
@@ -50,9 +52,9 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
         let edits = scope.requestEdits ?? HeaderEditSettings()
         forwarding = ForwardingHeaders(settings, written: FieldNameSet(edits.set.map(\.name), in: arena), in: arena)
         let taken = edits.remove + edits.set.map(\.name) + ManagedFields.ownTalk + (settings.requestID ? [settings.requestIDName] : [])
-        dropped = FieldNameSet(taken + ManagedFields.aboutClients, in: arena)
+        dropped = FieldNameSet(taken + ManagedFields.aboutClients + extensionNames, in: arena)
         droppedOfTrusted = FieldNameSet(taken + forwarding.rewritten, in: arena)
-        managed = FieldNameSet(ManagedFields.ownTalk + ManagedFields.aboutClients, in: arena)
+        managed = FieldNameSet(ManagedFields.ownTalk + ManagedFields.aboutClients + extensionNames, in: arena)
         if settings.requestID { identifier = FieldNameSet([settings.requestIDName], in: arena) }
         target = try rewrite.map { settings throws(Pattern.Complaint) in try URIRewrite(settings, in: arena) } ?? nil
         switch rewrite?.host ?? .client {
@@ -81,13 +83,16 @@ final class SharedRewritePlans {
         let strippedFields: [String]?
     }
     private var known: [Key: UnsafePointer<RewritePlan>] = [:]
+    let extensionNames: [String]
+
+    init(extensionNames: [String]) { self.extensionNames = extensionNames }
 
     func plan(_ scope: ScopeSettings, in arena: PlanArena) throws(Pattern.Complaint) -> UnsafePointer<RewritePlan> {
         let key = Key(
             forwarded: scope.forwarded, requestEdits: scope.requestEdits, responseEdits: scope.responseEdits,
             strippedFields: scope.strippedFields)
         if let twin = known[key] { return twin }
-        let plan = arena.place(try RewritePlan(rewrite: nil, reverses: [], scope: scope, backends: [], in: arena))
+        let plan = arena.place(try RewritePlan(rewrite: nil, reverses: [], scope: scope, backends: [], extensionNames: extensionNames, in: arena))
         known[key] = plan
         return plan
     }

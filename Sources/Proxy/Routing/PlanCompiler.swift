@@ -3,14 +3,16 @@ struct PlanCompiler {
     let arena: PlanArena
     let logs: LogPlan
     let limits: LimitRegister
-    private let rewritings = SharedRewritePlans()
+    private let rewritings: SharedRewritePlans
     private let tables: SharedRuleTables
     private let policies = SharedPolicies()
 
-    init(arena: PlanArena, logs: LogPlan, limits: LimitRegister) {
+    /// - Parameter extensionNames: fields with extensions of client certificates, of the whole configuration.
+    init(arena: PlanArena, logs: LogPlan, extensionNames: [String], limits: LimitRegister) {
         self.arena = arena
         self.logs = logs
         self.limits = limits
+        rewritings = SharedRewritePlans(extensionNames: extensionNames)
         tables = SharedRuleTables(in: arena, patterns: SharedPatterns(in: arena))
     }
 
@@ -116,7 +118,9 @@ struct PlanCompiler {
             guard let rule, rule.rewrite != nil || !rule.reverses.isEmpty else { return try rewritings.plan(heads, in: arena) }
             let backends = rule.backends.map { server.backends[$0] }
             return arena.place(
-                try RewritePlan(rewrite: rule.rewrite, reverses: rule.reverses, scope: heads, backends: backends, in: arena))
+                try RewritePlan(
+                    rewrite: rule.rewrite, reverses: rule.reverses, scope: heads, backends: backends,
+                    extensionNames: rewritings.extensionNames, in: arena))
         } catch {
             let location = rule?.location ?? server.location
             throw PlanFailure(sentence: "\(location.file):\(location.line): a pattern \(error.sentence)")

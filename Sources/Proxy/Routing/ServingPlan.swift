@@ -29,7 +29,7 @@ final class ServingPlan: @unchecked Sendable {
         limits = previous?.limits ?? LimitRegister(settings)
         // Endings run from the last to the first: when it has let go of all its limits.
         arena.atEnd { [limits] in limits.sweep() }
-        let compiler = PlanCompiler(arena: arena, logs: logs, limits: limits)
+        let compiler = PlanCompiler(arena: arena, logs: logs, extensionNames: settings.extensionFieldNames, limits: limits)
         var compiled: [ServerPlan] = []
         for (number, server) in settings.servers.enumerated() {
             compiled.append(try compiler.compile(server, identity: identities.numbers[number]))
