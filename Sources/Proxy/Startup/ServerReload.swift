@@ -32,7 +32,7 @@ final class ServerReload {
     init?(_ file: Int32?) {
         guard let file else { return nil }
         defer { close(file) }
-        guard let bytes = readFromStart(file), let assignment = ReloadAssignment(encoded: bytes) else { return nil }
+        guard let assignment = decode(file, ReloadAssignment.init(encoded:)) else { return nil }
         self.assignment = assignment
     }
 
