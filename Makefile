@@ -17,9 +17,9 @@ SECONDS_EACH ?= 60
 MINUTES ?= 10
 export WEIR_ALLOCATOR := $(ALLOCATOR)
 
-build_packages := liburing-dev libc-ares-dev libpcre2-dev libjemalloc-dev
+build_packages := liburing-dev libc-ares-dev libpcre2-dev libssl-dev libjemalloc-dev
 package_packages := $(build_packages) dpkg-dev
-test_packages := $(package_packages) nginx-light curl wrk procps valgrind python3 iproute2
+test_packages := $(package_packages) nginx-light openssl curl wrk procps valgrind python3 iproute2
 
 # Installs the Debian packages of $(1) that are missing; says nothing when none is.
 define install
@@ -74,7 +74,7 @@ test: setup-tests
 	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-counts test-scenarios test-splicing test-package \
 		test-asan test-tsan test-glibc test-fuzz
 
-units := EngineTests|HTTPTests|ProxyTests|TidyTests
+units := EngineTests|HTTPTests|TLSTests|ProxyTests|TidyTests
 
 lint: toolchain
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Tools
@@ -94,7 +94,7 @@ test-scenarios: setup-tests build
 # and times are stretched. Left out are tidy tests, which look at files; the scenarios of pipelining, which need a backend
 # that answers within two milliseconds; and under the thread sanitizer the simulation, which has one thread. LeakSanitizer
 # would report the test library itself, AddressSanitizer the backtracer that reads the stack of a crash.
-sanitized := EngineTests|HTTPTests|ProxyTests|ScenarioTests
+sanitized := EngineTests|HTTPTests|TLSTests|ProxyTests|ScenarioTests
 sanitizer_environment := SWIFT_BACKTRACE=enable=no WEIR_TIME_FACTOR=3
 needs_speed := PipeliningTests|NeighbourTests
 

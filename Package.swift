@@ -30,13 +30,18 @@ let package = Package(
         .target(name: "CCares", cSettings: strictC, linkerSettings: [.linkedLibrary("cares")]),
         // Regular expressions of rules and rewrites, with a compiler to machine code and a limit of steps.
         .target(name: "CPCRE2", cSettings: strictC, linkerSettings: [.linkedLibrary("pcre2-8")]),
+        // TLS: handshakes, records, certificates.
+        .target(
+            name: "COpenSSL", cSettings: strictC, linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         // Purge and decay under control; weakly bound, because sanitizers bring an allocator of their own.
         .target(
             name: "CJemalloc", cSettings: strictC, linkerSettings: jemalloc),
         // Everything on the path of a request, in one module: calls across modules cost up to 40 times more.
         .target(
             name: "Proxy",
-            dependencies: ["CUring", "CCares", "CPCRE2", "CJemalloc", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "CUring", "CCares", "CPCRE2", "COpenSSL", "CJemalloc", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict + (counts ? [.define("WEIR_COUNTS")] : [])),
         // The command line and main.
         .executableTarget(
@@ -46,9 +51,10 @@ let package = Package(
         // Runs a command where io_uring is forbidden, for tests of what is then said.
         .executableTarget(name: "forbid", path: "Tests/Forbid", cSettings: strictC),
         // The vocabulary of the scenario tests: scripted peers, the proxy under test.
-        .target(name: "TestSupport", dependencies: ["CUring"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["CUring", "COpenSSL"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "EngineTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "TLSTests", dependencies: ["Proxy", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ProxyTests", dependencies: ["Proxy", "TestSupport", "forbid"], swiftSettings: strict),
         .testTarget(name: "ScenarioTests", dependencies: ["TestSupport"], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: strict),

@@ -108,7 +108,7 @@ extension Worker where Ring: ~Copyable {
                 client.pointee.headBlock = nil
                 blocks.giveBack(block)
             }
-            client.pointee.state = .idle
+            client.pointee.state = stateAfterProxyHead(client)
             if head.source.family != .unknown && isProxyTrusted(client) {
                 client.pointee.address = SocketAddress(head.source, port: head.sourcePort)
             }
@@ -127,6 +127,7 @@ extension Worker where Ring: ~Copyable {
             if servers[Int(client.pointee.server)].plan.proxyProtocol == .require && isProxyTrusted(client) {
                 return failProxyHead(client, length)
             }
+            if client.pointee.flags.contains(.encrypted) { return beginWithoutProxyHead(client, before, length) }
             // What had come before is the beginning of a request's head.
             if let block = client.pointee.headBlock { block.pointee.end = block.pointee.begin &+ Int32(truncatingIfNeeded: before) }
             client.pointee.state = before > 0 ? .head : .idle
@@ -134,6 +135,24 @@ extension Worker where Ring: ~Copyable {
             return letIn(client) ? takeHead(client, bytes, length) : length
         case .failed: return failProxyHead(client, length)
         }
+    }
+
+    private mutating func stateAfterProxyHead(_ client: UnsafeMutablePointer<ClientConnection>) -> ClientConnection.State {
+        client.pointee.flags.contains(.encrypted) ? .handshaking : .idle
+    }
+
+    /// What was no PROXY head begins a handshake; what had come of it before waits in a block. How many of the new bytes were used.
+    private mutating func beginWithoutProxyHead(
+        _ client: UnsafeMutablePointer<ClientConnection>, _ before: Int, _ length: Int
+    ) -> Int {
+        client.pointee.state = .handshaking
+        guard letIn(client) else { return length }
+        guard let block = client.pointee.headBlock else { return 0 }
+        client.pointee.headBlock = nil
+        var input = TLSInput(start: UnsafeRawPointer(block.begin), count: before)
+        onHandshakeBytes(client, &input)
+        blocks.giveBack(block)
+        return client.pointee.state == .closing ? length : 0
     }
 
     private mutating func failProxyHead(_ client: UnsafeMutablePointer<ClientConnection>, _ length: Int) -> Int {

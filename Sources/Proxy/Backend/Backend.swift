@@ -50,6 +50,10 @@ struct Backend: BitwiseCopyable {
     var isTarget = false
     /// Index among the candidates of its server; -1 = it has left the choice.
     var candidate: Int32 = 0
+    /// The newest session, for the next connection to begin with.
+    var session: TLSSession?
+    /// What the operator was told last.
+    var tlsFailure = TLSFailure.none
 }
 
 /// The settings of a backend that its connections need, without strings.
@@ -75,6 +79,8 @@ struct BackendLimits: BitwiseCopyable {
     var socket: SocketOptions
     /// Its connections begin with a PROXY head and serve one client each.
     var proxyHead: BackendSettings.SentProxyHead
+    /// nil = plain HTTP. Good as long as the plan that it came with.
+    var tls: BackendTLS?
 }
 
 /// A first-in first-out list of exchanges, linked through them.

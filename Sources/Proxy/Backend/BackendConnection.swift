@@ -47,6 +47,10 @@ struct BackendConnection: BitwiseCopyable {
     var remaining: UInt64 = 0
     var decoder = ChunkedDecoder()
     var trailers: UnsafeMutablePointer<Block>?
+    /// What it has beside a plain connection; nil = it is one.
+    var tls: UnsafeMutablePointer<TLSLink>?
+    /// What its backend's certificate was checked for: it serves nobody who wants it checked for something else.
+    var tlsMark: UInt64 = 0
     var nextIdle = noSlot
     var previousIdle = noSlot
     var nextDirty = noSlot

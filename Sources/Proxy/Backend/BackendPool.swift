@@ -18,7 +18,8 @@ extension Worker where Ring: ~Copyable {
         let worn = limits.requestsPerConnectionMax > 0 && connection.pointee.requestCount >= limits.requestsPerConnectionMax
         let isSurplus = backend.pointee.connectionCount > limits.connectionsMax
         let isStrangers = connection.pointee.owner != 0 && !isOwned(connection)
-        if worn || isSurplus || isStrangers || connection.pointee.flags.contains(.doomed) || connection.pointee.flags.contains(.sawEnd)
+        let isOutdated = connection.pointee.tlsMark != limits.tlsMark
+        if worn || isSurplus || isStrangers || isOutdated || connection.pointee.flags.contains(.doomed) || connection.pointee.flags.contains(.sawEnd)
             || backend.pointee.state == .draining || isDraining && backend.pointee.waiting.isEmpty
         {
             close(connection)
@@ -104,6 +105,7 @@ extension Worker where Ring: ~Copyable {
         backend.pointee.heldConnections &+= 1
         backend.pointee.connectingCount &+= 1
         connection.pointee.inFlight &+= 1
+        connection.pointee.tlsMark = backend.pointee.limits.tlsMark
         wheel.set(&connection.pointee.timer, clock.now &+ max(backend.pointee.limits.connectNanoseconds, 1))
         withUnsafePointer(to: &backend.pointee.address) {
             ring.startConnect(fd, to: $0, token: token(.backendConnect, connection))
@@ -134,6 +136,12 @@ extension Worker where Ring: ~Copyable {
             onConnectFailed(connection, backend, errno: -completion.result, .connectFailed)
             return
         }
+        if !beginTLS(connection, backend) { onConnected(connection) }
+    }
+
+    /// A connection is there to be used.
+    mutating func onConnected(_ connection: UnsafeMutablePointer<BackendConnection>) {
+        let backend = backends[UInt32(connection.pointee.backend)]
         count(.backendConnects)
         backend.pointee.connectingCount &-= 1
         connection.pointee.connectNanoseconds = clock.now &- connection.pointee.startedAt
@@ -187,6 +195,7 @@ extension Worker where Ring: ~Copyable {
     mutating func close(_ connection: UnsafeMutablePointer<BackendConnection>) {
         guard connection.pointee.state != .closing else { return }
         let backend = backends[UInt32(connection.pointee.backend)]
+        sayEndNow(connection)
         if connection.pointee.state == .idle { removeIdle(connection, backend) }
         let wasConnecting = connection.pointee.state == .connecting
         if wasConnecting { backend.pointee.connectingCount &-= 1 }
@@ -202,7 +211,7 @@ extension Worker where Ring: ~Copyable {
             connection.pointee.trailers = nil
             blocks.giveBack(block)
         }
-        if wasConnecting {
+        if wasConnecting && connection.pointee.tls == nil {
             ring.startCancel(token(.backendConnect, connection))
         } else if connection.pointee.inFlight > 0 {
             ring.shutdownBoth(connection.pointee.fd)
@@ -217,6 +226,7 @@ extension Worker where Ring: ~Copyable {
             !connection.pointee.flags.contains(.dirty)
         else { return }
         connection.pointee.output.clear(into: &blocks)
+        if let link = connection.pointee.tls { free(link) }
         ring.startClose(connection.pointee.fd)
         let backend = backends[UInt32(connection.pointee.backend)]
         connections.giveBack(connection.pointee.timer.slot)

@@ -24,7 +24,12 @@ extension Worker where Ring: ~Copyable {
             let length = Int(completion.result)
             if length > 0 && connection.pointee.state != .closing {
                 backends[UInt32(connection.pointee.backend)].pointee.bytesReceived &+= UInt64(length)
-                onBytes(connection, ring.bufferAddress(.backend, buffer), length)
+                let bytes = ring.bufferAddress(.backend, buffer)
+                if let link = connection.pointee.tls {
+                    onSealedBytes(connection, link, bytes, length)
+                } else {
+                    onBytes(connection, bytes, length)
+                }
             }
             ring.returnBuffer(.backend, buffer)
         }
@@ -34,7 +39,9 @@ extension Worker where Ring: ~Copyable {
             return
         }
         switch completion.result {
-        case 1...: receive(connection)
+        case 1...:
+            if Int(completion.result) == ring.bufferBytes(.backend), !takeMore(connection) { return }
+            receive(connection)
         case 0: onEnd(connection)
         case -ENOBUFS:
             count(.bufferShortages)
@@ -45,8 +52,34 @@ extension Worker where Ring: ~Copyable {
         }
     }
 
+    /// What may be taken beyond a buffer that came full.
+    static var bulkRoomBytes: Int { 48 &* 1024 }
+
+    /// A buffer that is full of a body's bytes means that more wait: takes them at once, for a send that is worth more. False =
+    /// the connection has ended or gone on otherwise.
+    private mutating func takeMore(_ connection: UnsafeMutablePointer<BackendConnection>) -> Bool {
+        let isBody = connection.pointee.phase == .length || connection.pointee.phase == .chunked || connection.pointee.phase == .untilClose
+        guard isBody, connection.pointee.state == .active,
+            connection.pointee.flags.isDisjoint(with: [.receiving, .paused, .held, .splicing, .sawEnd])
+        else { return true }
+        var most = Self.bulkRoomBytes
+        if connection.pointee.phase == .length, connection.pointee.tls == nil { most = min(most, Int(clamping: connection.pointee.remaining)) }
+        let slot = connection.pointee.timer.slot
+        let generation = connections.generation(slot)
+        let got = ring.receiveNow(connection.pointee.fd, into: bulkRoom, most)
+        // An end or a failure is found again by the receive that follows.
+        guard got > 0 else { return true }
+        backends[UInt32(connection.pointee.backend)].pointee.bytesReceived &+= UInt64(got)
+        if let link = connection.pointee.tls {
+            onSealedBytes(connection, link, bulkRoom, got)
+        } else {
+            onBytes(connection, bulkRoom, got)
+        }
+        return connections.generation(slot) == generation && connection.pointee.state != .closing
+    }
+
     /// Works through what came: ends of heads, pieces of bodies, perhaps of several answers in a row.
-    private mutating func onBytes(
+    mutating func onBytes(
         _ connection: UnsafeMutablePointer<BackendConnection>, _ bytes: UnsafeRawPointer, _ length: Int
     ) {
         if connection.pointee.state == .idle {
@@ -257,11 +290,12 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The backend closed its sending side.
-    private mutating func onEnd(_ connection: UnsafeMutablePointer<BackendConnection>) {
+    mutating func onEnd(_ connection: UnsafeMutablePointer<BackendConnection>) {
         connection.pointee.flags.insert(.sawEnd)
         switch connection.pointee.state {
         case .closing: releaseIfDone(connection)
-        case .idle, .connecting: close(connection)
+        case .idle: close(connection)
+        case .connecting: onConnectFailed(connection, backends[UInt32(connection.pointee.backend)], errno: 0, .backendTLS)
         case .active:
             guard connection.pointee.exchanges.first != noSlot else {
                 close(connection)
@@ -269,6 +303,9 @@ extension Worker where Ring: ~Copyable {
             }
             let exchange = exchanges[connection.pointee.exchanges.first]
             switch connection.pointee.phase {
+            // Under TLS a body ends with close_notify; an end without it may be somebody's cut (RFC 9112 §9.8).
+            case .untilClose where !(connection.pointee.tls.map { $0.pointee.sawEnd } ?? true):
+                onConnectionLost(connection, .answerTooShort)
             case .untilClose:
                 connection.pointee.flags.insert(.doomed)
                 endAnswer(connection, exchange)

@@ -8,11 +8,17 @@ extension Worker where Ring: ~Copyable {
             return
         }
         guard !connection.pointee.flags.contains(.sending), !connection.pointee.output.isEmpty else { return }
+        var most = Int.max
+        if let link = connection.pointee.tls {
+            guard prepareRecords(connection, link) else { return }
+            most = link.pointee.sealedBytes
+        }
         connection.pointee.flags.insert(.sending)
         connection.pointee.inFlight &+= 1
         connection.pointee.sendingBytes = ring.startSend(
-            connection.pointee.fd, of: connection.pointee.output, more: false, token: token(.backendSend, connection))
-        if connection.pointee.phase != .tunnel { waitForBackendWrite(connection) }
+            connection.pointee.fd, of: connection.pointee.output, most: most, more: false, token: token(.backendSend, connection))
+        // Until a connection is there, its timer is that of connecting.
+        if connection.pointee.phase != .tunnel, connection.pointee.state == .active { waitForBackendWrite(connection) }
     }
 
     /// The backend must take something within its write time; while an answer is due, its read time counts as well.
@@ -45,6 +51,7 @@ extension Worker where Ring: ~Copyable {
         if completion.result > 0 {
             let sent = min(Int(completion.result), connection.pointee.sendingBytes)
             connection.pointee.output.consume(sent, into: &blocks)
+            if let link = connection.pointee.tls { link.pointee.sealedBytes &-= sent }
             backends[UInt32(connection.pointee.backend)].pointee.bytesSent &+= UInt64(sent)
             connection.pointee.bytesSent &+= UInt64(sent)
         }
@@ -54,8 +61,16 @@ extension Worker where Ring: ~Copyable {
             return
         }
         if completion.result < 0 && completion.result != -EINTR && completion.result != -EAGAIN {
+            if connection.pointee.state == .connecting {
+                onConnectionLost(connection, .backendTLS)
+                return
+            }
             // An answer may have come before the backend closed: reading finds it, or the end.
             connection.pointee.output.clear(into: &blocks)
+            if let link = connection.pointee.tls {
+                link.pointee.sealedBytes = 0
+                link.pointee.sendsNoMore = true
+            }
             connection.pointee.flags.insert(.doomed)
             receive(connection)
             return

@@ -47,7 +47,9 @@ extension Worker where Ring: ~Copyable {
         var writer = HeadWriter(base: place, capacity: ProxyHead.writtenBytesMax)
         version == .v1 ? head.writeText(into: &writer) : head.writeBinary(into: &writer)
         connection.pointee.output.commit(writer.count)
-        return true
+        let backend = backends[UInt32(connection.pointee.backend)]
+        guard let tls = backend.pointee.limits.tls, connection.pointee.tls == nil else { return true }
+        return startHandshake(connection, backend, tls)
     }
 
     /// A client is gone: nobody else may use what is its own.

@@ -86,7 +86,7 @@ extension Worker where Ring: ~Copyable {
             let slot = clients.take()
         else {
             count(.clientsRefused)
-            refuse(fd)
+            servers[server].plan.tls == nil ? refuse(fd) : ring.startClose(fd)
             return
         }
         servers[server].connections &+= 1
@@ -94,7 +94,13 @@ extension Worker where Ring: ~Copyable {
         client.initialize(to: ClientConnection(fd: fd, server: Int32(server), slot: slot))
         count(.clientsOpen)
         client.pointee.waitingFor = .head
-        wheel.set(&client.pointee.timer, clock.now &+ servers[server].plan.headNanoseconds)
+        if servers[server].plan.tls == nil {
+            wheel.set(&client.pointee.timer, clock.now &+ servers[server].plan.headNanoseconds)
+        } else {
+            client.pointee.flags.insert(.encrypted)
+            client.pointee.state = .handshaking
+            wheel.set(&client.pointee.timer, clock.now &+ servers[server].plan.handshakeNanoseconds)
+        }
         if servers[server].plan.checksPeers && !welcome(client) { return }
         receive(client)
     }

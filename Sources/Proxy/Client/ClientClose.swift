@@ -13,6 +13,12 @@ extension Worker where Ring: ~Copyable {
         }
         client.pointee.state = .lingering
         client.pointee.input.clear(into: &blocks)
+        if mustSayEnd(client) {
+            client.pointee.flags.insert(.closeAfterSend)
+            client.pointee.waitingFor = .linger
+            wheel.set(&client.pointee.timer, clock.now &+ Self.lingerNanoseconds)
+            return
+        }
         if !client.pointee.flags.contains(.sendSideClosed) {
             client.pointee.flags.insert(.sendSideClosed)
             ring.shutdownSend(client.pointee.fd)
@@ -41,6 +47,8 @@ extension Worker where Ring: ~Copyable {
     /// Closes the connection; the slot is released when nothing is in flight any more.
     mutating func close(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.state != .closing else { return }
+        sayEndNow(client)
+        leaveLine(client)
         client.pointee.state = .closing
         wheel.clear(&client.pointee.timer)
         client.pointee.input.clear(into: &blocks)
@@ -72,6 +80,10 @@ extension Worker where Ring: ~Copyable {
         ring.startClose(client.pointee.fd)
         leaveLimit(client)
         if client.pointee.flags.contains(.ownsConnections) { closeConnections(of: client) }
+        if let link = client.pointee.tls {
+            endHandshake(client, link)
+            free(link)
+        }
         servers[Int(client.pointee.server)].connections &-= 1
         clients.giveBack(client.pointee.timer.slot)
         count(.clientsOpen, -1)

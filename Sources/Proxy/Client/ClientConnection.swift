@@ -6,6 +6,8 @@ struct ClientConnection: BitwiseCopyable {
     enum State: UInt8 {
         /// The PROXY head of whoever stands before us may or must come first.
         case proxyHead
+        /// TLS is being agreed, or has to be.
+        case handshaking
         /// Between requests, or before the first.
         case idle
         /// Part of a head has come.
@@ -57,6 +59,10 @@ struct ClientConnection: BitwiseCopyable {
         static let overLimit = Flags(rawValue: 1 << 22)
         /// Backend connections that began with its PROXY head serve it alone.
         static let ownsConnections = Flags(rawValue: 1 << 21)
+        /// Came to a port of TLS.
+        static let encrypted = Flags(rawValue: 1 << 24)
+        /// In the line of handshakes that wait for their turn.
+        static let waitsForTurn = Flags(rawValue: 1 << 25)
     }
 
     var timer: Timer
@@ -77,8 +83,13 @@ struct ClientConnection: BitwiseCopyable {
     var headBlock: UnsafeMutablePointer<Block>?
     /// When an incomplete head is worth another look.
     var headArrival = HeadArrival()
+    /// What it has beside a plain connection; nil = nothing was encrypted yet, or ever.
+    var tls: UnsafeMutablePointer<TLSLink>?
     var exchange = noSlot
     var nextDirty = noSlot
+    /// Neighbours in the line of handshakes.
+    var nextWaiting = noSlot
+    var previousWaiting = noSlot
     var requestCount: UInt32 = 0
     var bytesReceived: UInt64 = 0
     var bytesSent: UInt64 = 0

@@ -54,7 +54,8 @@ extension Worker where Ring: ~Copyable {
             if length > 0 {
                 client.pointee.bytesReceived &+= UInt64(length)
                 count(.clientBytesReceived, length)
-                onBytes(client, ring.bufferAddress(.client, buffer), length)
+                let bytes = ring.bufferAddress(.client, buffer)
+                client.pointee.flags.contains(.encrypted) ? onSealedBytes(client, bytes, length) : onBytes(client, bytes, length)
             }
             ring.returnBuffer(.client, buffer)
         }
@@ -82,7 +83,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// New bytes: first come those that wait already.
-    private mutating func onBytes(
+    mutating func onBytes(
         _ client: UnsafeMutablePointer<ClientConnection>, _ bytes: UnsafeRawPointer, _ length: Int
     ) {
         var used = 0
@@ -139,6 +140,8 @@ extension Worker where Ring: ~Copyable {
             switch client.pointee.state {
             case .idle, .head: piece = takeHead(client, bytes + used, length &- used)
             case .proxyHead: piece = takeProxyHead(client, bytes + used, length &- used)
+            // Its bytes are no plain ones.
+            case .handshaking: return used
             case .body: piece = takeRequestBody(client, bytes + used, length &- used)
             case .answering: return used
             case .tunnel: piece = takeTunnelBytes(client, bytes + used, length &- used)
@@ -151,7 +154,7 @@ extension Worker where Ring: ~Copyable {
         return used
     }
 
-    private mutating func discard(_ client: UnsafeMutablePointer<ClientConnection>, _ length: Int) -> Int {
+    mutating func discard(_ client: UnsafeMutablePointer<ClientConnection>, _ length: Int) -> Int {
         client.pointee.drainedBytes &+= length
         if client.pointee.drainedBytes > servers[Int(client.pointee.server)].plan.drainBytesMax { close(client) }
         return length
@@ -257,11 +260,11 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// The peer closed its sending side.
-    private mutating func onEnd(_ client: UnsafeMutablePointer<ClientConnection>) {
+    mutating func onEnd(_ client: UnsafeMutablePointer<ClientConnection>) {
         client.pointee.flags.insert(.sawEnd)
         guard client.pointee.input.isEmpty else { return }
         switch client.pointee.state {
-        case .idle, .proxyHead: close(client)
+        case .idle, .proxyHead, .handshaking: close(client)
         case .lingering:
             // An answer that is still to be sent goes out first.
             if client.pointee.output.isEmpty && !client.pointee.flags.contains(.sending) { close(client) }

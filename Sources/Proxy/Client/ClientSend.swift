@@ -16,17 +16,23 @@ extension Worker where Ring: ~Copyable {
             restClient(client)
             return
         }
+        var most = Int.max
+        if let link = client.pointee.tls {
+            guard prepareRecords(client, link) else { return }
+            most = link.pointee.sealedBytes
+        }
         if client.pointee.rateSince == 0 { startWaitingForClient(client) }
         client.pointee.flags.insert(.sending)
         client.pointee.inFlight &+= 1
         client.pointee.sendingBytes = ring.startSend(
-            client.pointee.fd, of: client.pointee.output, more: false, token: token(.clientSend, client))
+            client.pointee.fd, of: client.pointee.output, most: most, more: false, token: token(.clientSend, client))
         waitForWrite(client)
     }
 
     /// Sets the timer that ends a client which takes nothing, or too little; it looks at the rate every second.
     mutating func waitForWrite(_ client: UnsafeMutablePointer<ClientConnection>) {
-        guard client.pointee.state != .tunnel, client.pointee.state != .lingering else { return }
+        // What a connection without an exchange is sent belongs to TLS: the timer of what it has to say goes on.
+        guard client.pointee.state != .tunnel, client.pointee.state != .lingering, client.pointee.exchange != noSlot else { return }
         wait(client, for: .writeProgress, limit: rule(of: client).pointee.writeNanoseconds)
     }
 
@@ -74,6 +80,7 @@ extension Worker where Ring: ~Copyable {
         if completion.result > 0 {
             let sent = min(Int(completion.result), client.pointee.sendingBytes)
             client.pointee.output.consume(sent, into: &blocks)
+            if let link = client.pointee.tls { link.pointee.sealedBytes &-= sent }
             onClientProgress(client, sent)
         }
         client.pointee.sendingBytes = 0
@@ -153,7 +160,7 @@ extension Worker where Ring: ~Copyable {
         case .idle:
             client.pointee.waitingFor = .idle
             setClientTimer(client, server.pointee.plan.idleNanoseconds)
-        case .proxyHead, .head, .tunnel, .lingering, .closing: break
+        case .proxyHead, .handshaking, .head, .tunnel, .lingering, .closing: break
         }
     }
 }

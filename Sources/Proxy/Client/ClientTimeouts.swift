@@ -11,8 +11,12 @@ extension Worker where Ring: ~Copyable {
         case .head:
             // One that was told to hurry because the worker ends is not late.
             if !isDraining { count(.timeouts) }
+            switch client.pointee.state {
             // Where no byte of a request has come, there is nothing to answer.
-            if client.pointee.state == .idle || client.pointee.state == .proxyHead { close(client) } else { refuse(client, 408, .clientHeadTimeout) }
+            case .idle, .proxyHead: close(client)
+            case .handshaking: onHandshakeLate(client)
+            default: refuse(client, 408, .clientHeadTimeout)
+            }
         case .bodyGap:
             let limit = rule(of: client).pointee.bodyGapNanoseconds
             if client.pointee.state == .body, limit > 0, clock.now &- client.pointee.progressAt >= limit {
@@ -36,6 +40,15 @@ extension Worker where Ring: ~Copyable {
                 waitForWrite(client)
             }
         }
+    }
+
+    /// A handshake that was begun and not ended in time leaves a line in the log; who never said a word leaves none.
+    private mutating func onHandshakeLate(_ client: UnsafeMutablePointer<ClientConnection>) {
+        if client.pointee.bytesReceived > 0, !isDraining {
+            count(.tlsFailures)
+            logRefusal(client, 0, FailureReason.handshakeTimeout.word, bytes: 0, bodyBytes: 0)
+        }
+        close(client)
     }
 
     /// Neither side of a tunnel has sent anything for too long; who waits for the backend's first byte is told.

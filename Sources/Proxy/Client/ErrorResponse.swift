@@ -13,6 +13,12 @@ extension Worker where Ring: ~Copyable {
         _ client: UnsafeMutablePointer<ClientConnection>, _ status: UInt16, _ reason: FailureReason,
         word: StaticString? = nil
     ) {
+        guard !client.pointee.flags.contains(.encrypted) || client.pointee.tls.map({ $0.pointee.isOpen }) ?? false else {
+            // There is nothing yet that an answer could be read from.
+            logRefusal(client, 0, word ?? reason.word, bytes: 0, bodyBytes: 0)
+            close(client)
+            return
+        }
         count(.requests)
         client.pointee.requestCount &+= 1
         if let block = client.pointee.headBlock {
@@ -49,7 +55,7 @@ extension Worker where Ring: ~Copyable {
         if exchange.pointee.failure == .none { exchange.pointee.failure = reason }
         var own = OwnAnswer(status: status, retrySeconds: retrySeconds)
         own.body = errorPage(exchange.pointee.rule, status)
-        own.closes = status == 400 || status == 503 && reason != .maintenance
+        own.closes = status == 400 || status == 421 || status == 503 && reason != .maintenance
         answer(exchange, own)
     }
 
@@ -93,7 +99,8 @@ extension Worker where Ring: ~Copyable {
         _ exchange: UnsafeMutablePointer<Exchange>, _ client: UnsafeMutablePointer<ClientConnection>
     ) -> Bool {
         guard !client.pointee.flags.contains(.sending), exchange.pointee.splicedBytes == 0,
-            client.pointee.bytesSent == exchange.pointee.clientBytesSentBefore
+            client.pointee.bytesSent == exchange.pointee.clientBytesSentBefore,
+            client.pointee.tls == nil || client.pointee.tls!.pointee.sealedBytes == 0
         else { return false }
         client.pointee.output.clear(into: &blocks)
         leavePacing(exchange)

@@ -30,6 +30,9 @@ struct BackendSettings: Sendable {
     /// Connections begin with a PROXY head and serve one client each.
     var proxyHead = SentProxyHead.off
 
+    /// nil = plain HTTP.
+    var tls: BackendTLSSettings?
+
     enum SentProxyHead: String, Sendable, CaseIterable { case off, v1, v2 }
 }
 

@@ -12,13 +12,18 @@ final class ConfigReader {
     let foreign: ForeignTexts
     /// Gives the bytes of a path, as for the files of the configuration themselves.
     let readFile: (String) throws(ReadFailure) -> [UInt8]
+    /// Certificates and their like.
+    let materials: MaterialShelf
+    private var told: Set<String> = []
 
     init(
-        diagnostics: DiagnosticList, foreign: ForeignTexts, readFile: @escaping (String) throws(ReadFailure) -> [UInt8]
+        diagnostics: DiagnosticList, foreign: ForeignTexts, readFile: @escaping (String) throws(ReadFailure) -> [UInt8],
+        materials: MaterialReader? = nil
     ) {
         self.diagnostics = diagnostics
         self.foreign = foreign
         self.readFile = readFile
+        self.materials = MaterialShelf(materials ?? .through(readFile))
     }
 
     /// Applies the statements of a section to its owner: settings first, in the order of the rows, then sections, then relations.
@@ -165,6 +170,15 @@ final class ConfigReader {
     func reportComing(_ word: String, _ feature: String, in place: SectionPlace, at location: SourceLocation) {
         guard comingReported.insert((place.path + [word]).joined(separator: ".")).inserted else { return }
         diagnostics.error(location, "'\(word)' is known, but \(feature) is not built yet")
+    }
+
+    /// A sentence that several sections may come to.
+    func tellOnce(_ severity: Diagnostic.Severity, _ location: SourceLocation, _ sentence: String) {
+        guard told.insert("\(location) \(sentence)").inserted else { return }
+        switch severity {
+        case .error: diagnostics.error(location, sentence)
+        case .warning: diagnostics.warning(location, sentence)
+        }
     }
 
     private func unknown(_ name: ConfigWord, known: [String], at place: SectionPlace) {

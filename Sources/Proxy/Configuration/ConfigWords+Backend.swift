@@ -10,6 +10,7 @@ struct BackendDraft {
     var pendingMilliseconds: Int?
     var pendingMax: Int?
     var untitled = false
+    var tls: BackendTLSDraft?
 
     /// As a section with a title begins, which is what the reference page shows.
     init() {
@@ -46,13 +47,14 @@ func backendRows() -> SectionRows<BackendDraft> {
         blank: BackendDraft(),
         settings: placeRows() + poolRows() + timerRows() + answerRows() + tcpRows(\.settings.tcp),
         sections: [
+            backendTLSSection(),
             .section(
                 "retry", .rproxy1, retryRows(), "The first pause before a reconnect, as RProxy 1 writes it.",
                 blank: { _, _ in RetryDraft() },
                 store: { backend, retry, _ in
                     backend.retry = retry
                     backend.retry.written = true
-                }, all: { _ in [] })
+                }, all: { _ in [] }),
         ],
         finish: finishBackend)
 }
@@ -147,6 +149,7 @@ private func retryRows() -> SectionRows<RetryDraft> {
 private func finishBackend(_ draft: inout BackendDraft, _ section: ReadSection) {
     section.reader.markDialect(section.place.header, draft.untitled ? .rproxy1 : .rproxy2)
     finishPlace(&draft, section)
+    finishBackendTLS(&draft, section)
     finishPool(&draft, section)
     finishWatermark(&draft.settings.watermark, section)
     finishUserTimeout(&draft.settings.tcp, writeMilliseconds: draft.settings.writeMilliseconds, section)

@@ -15,7 +15,8 @@ struct HeadersDraft {
         return settings
     }
 
-    init() {}
+    /// As RProxy begins a section.
+    init() { written.certificate.pem = true }
 
     init(_ settings: ForwardingSettings) {
         forwardedFor = settings.forwardedFor
@@ -33,12 +34,13 @@ extension ForwardingSettings.Forwarded {
     static let words: [(String, ForwardingSettings.Forwarded)] = [("off", .off), ("append", .append), ("replace", .replace)]
 }
 
-private let certificateFields = "passing on client certificates"
-
 /// - Parameter sha1Origin: RProxy 2 has x-ssl-sha1, but no `headers` in a server.
 func headersRows(sha1Origin: WordOrigin = .rproxy2) -> SectionRows<HeadersDraft> {
-    func certificate(_ word: String, _ origin: WordOrigin, default defaultText: String = "false", _ sentence: String) -> Setting<HeadersDraft> {
-        .coming(word, origin, .flag, certificateFields, default: defaultText, sentence)
+    func flag(
+        _ word: String, _ origin: WordOrigin, _ path: WritableKeyPath<ForwardingSettings.Certificate, Bool>, _ sentence: String
+    ) -> Setting<HeadersDraft> {
+        let certificate: WritableKeyPath<HeadersDraft, ForwardingSettings.Certificate> = \.written.certificate
+        return .flag(word, origin, certificate.appending(path: path), sentence)
     }
     return SectionRows(
         blank: HeadersDraft(),
@@ -72,36 +74,94 @@ func headersRows(sha1Origin: WordOrigin = .rproxy2) -> SectionRows<HeadersDraft>
                     return .fine
                 }, show: { quotedText($0.written.requestIDName) }),
             .flag("request-id-echo", .weir, \.written.requestIDEcho, "Clients get the identifier too, in the answer."),
-            certificate("x-ssl-subject", .rproxy, "X-SSL-Subject: whom the client certificate names."),
-            certificate("x-ssl-issuer", .rproxy, "X-SSL-Issuer: who signed it."),
-            certificate("x-ssl-notbefore", .rproxy, "X-SSL-Notbefore: when it begins to hold."),
-            certificate("x-ssl-notafter", .rproxy, "X-SSL-Notafter: when it ends."),
-            certificate("x-ssl-serial", .rproxy, "X-SSL-Serial: its serial number."),
-            certificate("x-ssl-sha1", sha1Origin, "X-SSL-Sha1: its fingerprint."),
-            certificate("x-ssl-cipher", .rproxy, "X-SSL-Cipher: the cipher of the connection."),
-            certificate("x-ssl-certificate", .rproxy, default: "true", "X-SSL-Certificate: the certificate itself."),
+            flag("x-ssl-subject", .rproxy, \.subject, "X-SSL-Subject: whom the client certificate names, as /C=…/CN=…."),
+            flag("x-ssl-issuer", .rproxy, \.issuer, "X-SSL-Issuer: who signed it, in the same form."),
+            flag("x-ssl-notbefore", .rproxy, \.notBefore, "X-SSL-Notbefore: when it begins to hold, as Feb  4 16:52:42 2012 GMT."),
+            flag("x-ssl-notafter", .rproxy, \.notAfter, "X-SSL-Notafter: when it ends."),
+            flag("x-ssl-serial", .rproxy, \.serial, "X-SSL-Serial: its serial number, hexadecimal."),
+            flag("x-ssl-sha1", sha1Origin, \.sha1, "X-SSL-Sha1: its fingerprint, hexadecimal with colons."),
+            flag("x-ssl-cipher", .rproxy, \.cipher, "X-SSL-Cipher: the cipher of the client's connection, also without a certificate."),
+            flag("x-ssl-certificate", .rproxy, \.pem, "X-SSL-Certificate: the certificate itself, PEM, percent-encoded."),
+            flag("client-cert", .weir, \.clientCert, "Client-Cert: the certificate itself as RFC 9440 has it."),
         ],
         sections: [
             .section(
-                "x509-extension", .rproxy, extensionRows(), repeatable: true, status: .coming(certificateFields),
-                "A field with the content of one extension of the client certificate.",
-                blank: { _, _ in Unbuilt() }, store: { _, _, _ in }, all: { _ in [] })
+                "x509-extension", .rproxy, extensionRows(), repeatable: true, "A field with the content of one extension of the client certificate.",
+                blank: { _, _ in ForwardingSettings.Certificate.Extension(name: "", oid: "") },
+                store: { draft, child, _ in draft.written.certificate.extensions.append(child) },
+                all: { draft in draft.written.certificate.extensions.map { (nil, $0) } })
         ],
         finish: { draft, section in
             for word in ["request-id-header", "request-id-echo"] where section.has(word) && !draft.written.requestID {
                 section.warning(word, "'\(word)' has no effect: 'request-id' is false")
             }
+            checkExtensions(draft.written.certificate.extensions, section)
         })
 }
 
-private func extensionRows() -> SectionRows<Unbuilt> {
+/// Most extensions of one section: each is looked for in every certificate.
+private let extensionsMax = 16
+
+private func extensionRows() -> SectionRows<ForwardingSettings.Certificate.Extension> {
     SectionRows(
-        blank: Unbuilt(),
+        blank: ForwardingSettings.Certificate.Extension(name: "", oid: ""),
         settings: [
-            .coming("name", .rproxy, .text, certificateFields, default: "not set", "Name of the field."),
-            .coming("oid", .rproxy, .text, certificateFields, default: "not set", "Object identifier of the extension."),
-        ])
+            .checked(
+                "name", .rproxy, .text, "Name of the field.",
+                assign: { owner, value in
+                    if let complaint = fieldNameComplaint(value.text) { return .error(complaint) }
+                    owner.name = value.text
+                    return .fine
+                }, show: { $0.name.isEmpty ? nil : quotedText($0.name) }),
+            .checked(
+                "oid", .rproxy, .text, "Object identifier of the extension, in numbers: 1.3.6.1.4.1.99999.1.",
+                assign: { owner, value in
+                    guard isObjectIdentifier(value.text) else { return .error("takes numbers with dots between, as 1.3.6.1.4.1.99999.1, not '\(value.text)'") }
+                    owner.oid = value.text
+                    return .fine
+                }, show: { $0.oid.isEmpty ? nil : quotedText($0.oid) }),
+        ],
+        finish: { owner, section in
+            for (word, value) in [("name", owner.name), ("oid", owner.oid)] where value.isEmpty && !section.has(word) {
+                section.error(word, "'x509-extension' needs '\(word)'")
+            }
+        })
 }
 
-/// Owner of sections whose feature is still to come: there is nothing to keep.
-struct Unbuilt { var scope = ScopeSettings() }
+private func checkExtensions(_ extensions: [ForwardingSettings.Certificate.Extension], _ section: ReadSection) {
+    if extensions.count > extensionsMax {
+        section.error("x509-extension", "\(extensions.count) 'x509-extension' in one section; \(extensionsMax) are the most")
+    }
+    var names: Set<String> = []
+    for one in extensions where !one.name.isEmpty && !names.insert(one.name.lowercased().replacing("_", with: "-")).inserted {
+        section.error("x509-extension", "two 'x509-extension' give the field '\(one.name)'")
+    }
+}
+
+/// At least two numbers; the first of 0 … 2, and the second below 40 behind 0 and 1 (X.660).
+private func isObjectIdentifier(_ text: String) -> Bool {
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard (2...64).contains(parts.count), text.utf8.count <= 256 else { return false }
+    let numbers = parts.map { part -> UInt32? in
+        guard part == "0" || part.first != "0", part.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+        return UInt32(part)
+    }
+    guard numbers.allSatisfy({ $0 != nil }), let first = numbers[0], let second = numbers[1] else { return false }
+    return first < 2 ? second < 40 : first == 2
+}
+
+/// Every field name of an `x509-extension`, once.
+func extensionFieldNames(_ servers: [ServerSettings]) -> [String] {
+    var names: [String] = []
+    func add(_ settings: ForwardingSettings?) {
+        for one in settings?.certificate.extensions ?? [] where !names.contains(one.name) { names.append(one.name) }
+    }
+    for server in servers {
+        add(server.forwarded)
+        for host in server.virtualHosts {
+            add(host.scope.forwarded)
+            for rule in host.rules { add(rule.scope.forwarded) }
+        }
+    }
+    return names
+}

@@ -12,6 +12,7 @@ struct ServerDraft {
     var noDelayBackend: Bool?
     /// The operator's log, where this server's `logging` sets it.
     var operatorLog: LogSettings?
+    var tls: TLSDraft?
     var backends: [BackendDraft] = []
     var virtualHosts: [VirtualHostDraft] = []
     var rewrites: [RewriteDraft] = []

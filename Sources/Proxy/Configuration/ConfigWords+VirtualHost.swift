@@ -6,8 +6,12 @@ struct VirtualHostDraft {
     /// Its title, then its aliases.
     var names: [ConfigWord] = []
     var rules: [RuleDraft] = []
+    var tls: TLSDraft?
+    /// What its own section leaves out is as here.
+    let serverTLS: TLSDraft?
 
-    init(_ section: ConfigSection? = nil) {
+    init(_ section: ConfigSection? = nil, serverTLS: TLSDraft? = nil) {
+        self.serverTLS = serverTLS
         guard let section else { return }
         settings.location = section.name.location
         settings.name = section.title?.text ?? ""
@@ -39,7 +43,7 @@ func virtualHostSection() -> NestedRows<ServerDraft> {
     .section(
         "vhost", .rproxy2, virtualHostRows(), title: .required, repeatable: true,
         "A site, chosen by the name in Host; its title is a name, or a pattern with * for anything.",
-        blank: { _, section in VirtualHostDraft(section) }, store: { server, host, _ in server.virtualHosts.append(host) },
+        blank: { server, section in VirtualHostDraft(section, serverTLS: server.tls) }, store: { server, host, _ in server.virtualHosts.append(host) },
         all: { $0.virtualHosts.map { ($0.settings.name, $0) } })
 }
 
@@ -58,7 +62,7 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
             .flag("default", .weir, \.settings.isDefault, "Takes the requests whose name no virtual host has.").with { $0.inBothDialects = true },
         ] + answerRows(\.settings.scope) + editRows(\.settings.scope, .rproxy2),
         sections: [
-            tlsSection(), loggingSection(\.settings.scope), siteHeaders(\.settings.scope),
+            siteTLSSection(), loggingSection(\.settings.scope), siteHeaders(\.settings.scope),
             .section(
                 "rule", .rproxy2, ruleRows(), title: .required, repeatable: true,
                 "Which paths go to which backends; the first rule that takes a path counts.",
@@ -67,6 +71,7 @@ private func virtualHostRows() -> SectionRows<VirtualHostDraft> {
         ] + answerSections(\.settings.scope) + admissionSections(\.settings.scope) + headerSections(\.settings.scope),
         finish: { host, section in
             finishAnswers(host.settings.scope, section)
+            host.settings.tls = host.tls?.outcome
             host.settings.aliases = host.names.dropFirst().map(\.text)
             if host.rules.isEmpty && !host.settings.scope.answers.answersAll {
                 section.warning("rule", "vhost '\(host.settings.name)' has no 'rule': all its requests will be answered 404")

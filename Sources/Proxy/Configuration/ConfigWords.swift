@@ -144,6 +144,7 @@ private func finishConfiguration(_ draft: inout ConfigurationDraft, _ section: R
     }
     finishOperatorLog(&draft, section)
     draft.settings.servers = draft.servers.map(\.settings)
+    draft.settings.extensionFieldNames = extensionFieldNames(draft.settings.servers)
     finishDaemon(&draft.settings, section)
 }
 

@@ -14,4 +14,16 @@ struct ForeignTexts {
     var target: (String) -> String? = { _ in nil }
     /// A range of addresses.
     var network: (String) -> String? = { _ in nil }
+    /// Whether TLS is spoken; see the switch.
+    var isTLSServed = servesTLS
+    /// What an `ssl` section comes to, with the contents of its files.
+    var tls: (TLSSettings) -> Verdict = { _ in Verdict() }
+    /// The same of a backend.
+    var backendTLS: (BackendTLSSettings) -> Verdict = { _ in Verdict() }
+
+    /// Sentences that stand for themselves; those about a file name it.
+    struct Verdict {
+        var errors: [String] = []
+        var warnings: [String] = []
+    }
 }

@@ -32,6 +32,15 @@ struct GlobalSettings: Sendable {
     /// Entries of the table in which limits by client address are kept; 16 bytes each.
     var clientTableEntries = 65_536
     var servers: [ServerSettings] = []
+    /// Names of `x509-extension`, wherever they stand: clients may not say them, whatever server they come to.
+    var extensionFieldNames: [String] = []
+
+    /// How often the files of `ssl` sections are looked at for changes; nil = there are none.
+    var materialReloadMilliseconds: Int? {
+        let sections = servers.flatMap { server in [server.tls].compactMap(\.self) + server.virtualHosts.compactMap(\.tls) }
+        let backends = servers.flatMap(\.backends).contains { $0.tls != nil }
+        return sections.map(\.reloadMilliseconds).min() ?? (backends ? TLSSettings().reloadMilliseconds : nil)
+    }
 
     /// Least bytes of `sticky-secret`: fewer can be guessed.
     static let stickySecretBytesMin = 16

@@ -27,6 +27,8 @@ struct ServerSettings: Sendable {
     var errorLog = LogSettings()
     var backends: [BackendSettings] = []
     var proxyProtocol = ProxyProtocolSettings()
+    /// nil = plain HTTP.
+    var tls: TLSSettings?
     /// What its virtual hosts and rules inherit, beside `forwarded` and the logs above.
     var scope = ScopeSettings()
     /// Empty = every request goes to all backends.
@@ -94,6 +96,30 @@ struct ForwardingSettings: Sendable, Hashable {
     var requestIDName = "X-Request-Id"
     /// Clients get it too.
     var requestIDEcho = false
+    var certificate = Certificate()
+
+    /// What is told about the certificate that a client has shown, and about the connection it came over.
+    struct Certificate: Sendable, Hashable {
+        /// A field with the content of one extension.
+        struct Extension: Sendable, Hashable {
+            var name: String
+            /// Its object identifier in numbers, as 1.2.840.113549.
+            var oid: String
+        }
+        // X-SSL-Subject and so on.
+        var subject = false
+        var issuer = false
+        var notBefore = false
+        var notAfter = false
+        var serial = false
+        var sha1 = false
+        var cipher = false
+        /// X-SSL-Certificate: PEM, percent-encoded.
+        var pem = false
+        /// Client-Cert (RFC 9440).
+        var clientCert = false
+        var extensions: [Extension] = []
+    }
 }
 
 struct SocketSettings: Sendable, Equatable {

@@ -6,12 +6,13 @@ import Glibc
 ///   - environment: for `${VAR}` in values.
 ///   - foreign: what is wrong with texts in other languages, such as the formats of logs; asked for each that is written.
 ///   - read: gives the bytes of a path: from the disk, or from a bundle that was recorded before rights were dropped.
+///   - materials: gives certificates and their like; nil = `read` does.
 /// - Returns: all errors and warnings in the order of the files; settings are nil exactly when there is an error.
 func loadConfiguration(
-    path: String, environment: [String: String], foreign: ForeignTexts = ForeignTexts(),
+    path: String, environment: [String: String], foreign: ForeignTexts = ForeignTexts(), materials: MaterialReader? = nil,
     read: @escaping (String) throws(ReadFailure) -> [UInt8]
 ) -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
-    let loaded = LoadedConfiguration(path: path, environment: environment, foreign: foreign, read: read)
+    let loaded = LoadedConfiguration(path: path, environment: environment, foreign: foreign, materials: materials ?? .through(read), read: read)
     return (loaded.hasErrors ? nil : loaded.draft.settings, loaded.diagnostics)
 }
 
@@ -19,10 +20,10 @@ func loadConfiguration(
 ///
 /// The text is itself a configuration with the same meaning; nil when the file has an error.
 func effectiveConfiguration(
-    path: String, environment: [String: String], foreign: ForeignTexts = ForeignTexts(),
+    path: String, environment: [String: String], foreign: ForeignTexts = ForeignTexts(), materials: MaterialReader? = nil,
     read: @escaping (String) throws(ReadFailure) -> [UInt8]
 ) -> (text: String?, diagnostics: [Diagnostic]) {
-    let loaded = LoadedConfiguration(path: path, environment: environment, foreign: foreign, read: read)
+    let loaded = LoadedConfiguration(path: path, environment: environment, foreign: foreign, materials: materials ?? .through(read), read: read)
     if loaded.hasErrors { return (nil, loaded.diagnostics) }
     var text = EffectiveText(origins: loaded.origins)
     configurationRows.show(loaded.draft, in: &text, key: "")
@@ -37,13 +38,13 @@ private struct LoadedConfiguration {
     var origins: [String: SourceLocation]
 
     init(
-        path: String, environment: [String: String], foreign: ForeignTexts,
+        path: String, environment: [String: String], foreign: ForeignTexts, materials: MaterialReader,
         read: @escaping (String) throws(ReadFailure) -> [UInt8]
     ) {
         let rows = configurationRows
         var parser = ConfigParser(environment: environment, read: read)
         let items = parser.parse(path: path)
-        let reader = ConfigReader(diagnostics: parser.diagnostics, foreign: foreign, readFile: read)
+        let reader = ConfigReader(diagnostics: parser.diagnostics, foreign: foreign, readFile: read, materials: materials)
         draft = rows.blank
         if !(items.isEmpty && parser.diagnostics.hasErrors) {  // of an unreadable file, more need not be said
             var place = SectionPlace()

@@ -7,6 +7,8 @@ struct VirtualHostSettings: Sendable {
     var aliases: [String] = []
     /// Takes the requests whose name nobody else has.
     var isDefault = false
+    /// For clients that name it when they connect; nil = as the server's.
+    var tls: TLSSettings?
     var scope = ScopeSettings()
     /// In the order of the file, which is the order in which they are tried.
     var rules: [RuleSettings] = []

@@ -61,7 +61,7 @@ struct Setting<Owner> {
     var asksNothing: (SettingValue) -> Bool = { _ in false }
     let assign: (inout Owner, SettingValue) -> Assigned
     /// The value as it would be written in a file; nil when it is not set or another word shows it.
-    let show: (Owner) -> String?
+    var show: (Owner) -> String?
 }
 
 extension Setting {

@@ -24,6 +24,7 @@ func finishUserTimeout(_ tcp: inout SocketSettings, writeMilliseconds: Int, _ se
 }
 
 func finishServer(_ draft: inout ServerDraft, _ section: ReadSection) {
+    draft.settings.tls = draft.tls?.outcome
     finishAddresses(&draft, section)
     finishWatermark(&draft.settings.watermark, section)
     finishNoDelay(&draft)
@@ -96,7 +97,10 @@ private func finishBackends(_ draft: inout ServerDraft, _ section: ReadSection) 
         section.warning(backendWord, "every '\(backendWord)' of this 'server' is disabled; all requests will be answered 503")
     }
     // RProxy 1 always behaved as if it had a `headers` section.
-    if draft.backends.first?.untitled == true && !section.has("headers") { draft.settings.forwarded.forwardedFor = .rproxy }
+    if draft.backends.first?.untitled == true && !section.has("headers") {
+        draft.settings.forwarded.forwardedFor = .rproxy
+        draft.settings.forwarded.certificate.pem = true
+    }
 }
 
 private func checkBalancing(_ balancing: BalancingSettings, _ section: ReadSection) {

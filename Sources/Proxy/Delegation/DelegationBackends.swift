@@ -120,6 +120,7 @@ extension BackendLimits {
         limits.connectionsMax = max(limits.connectionsMax, 8)
         if limits.idleNanoseconds == 0 { limits.idleNanoseconds = 60_000_000_000 }
         limits.pipeline = 1
+        limits.tls = nil
         limits.hasPendingQueue = false
         limits.pendingNanoseconds = server.pointee.plan.pendingNanoseconds
         limits.pendingMax = server.pointee.plan.pendingMax

@@ -4,6 +4,7 @@ enum FailureReason: UInt8 {
     // The client's side.
     case badRequest, clientGone, clientHeadTimeout, clientBodyTimeout, clientWriteTimeout, clientTooSlow
     case bodyTooLarge, methodRefused, pathRefused, targetTooLong, accessDenied, requestLimit, connectionLimit, proxyRefused
+    case plainHTTP, handshakeTimeout, tlsBroken, misdirected
     // The configuration's.
     case noVirtualHost, noRule, patternLimit
     // Ours.
@@ -11,7 +12,7 @@ enum FailureReason: UInt8 {
     // Where a backend sent the request on.
     case redirectInvalid, redirectRefused, redirectLoop, bodyNotKept, nameUnknown
     // The backend's side.
-    case connectFailed, connectTimeout, backendReadTimeout, backendWriteTimeout, backendClosed, backendReset
+    case connectFailed, connectTimeout, backendTLS, backendReadTimeout, backendWriteTimeout, backendClosed, backendReset
     case badAnswer, answerTooShort
 
     /// Whether the backend is to blame.
@@ -33,6 +34,11 @@ enum FailureReason: UInt8 {
         case .requestLimit: "request-limit"
         case .connectionLimit: "connection-limit"
         case .proxyRefused: "proxy-head"
+        case .plainHTTP: "plain-http"
+        case .handshakeTimeout: "handshake-timeout"
+        case .tlsBroken: "tls-broken"
+        case .misdirected: "misdirected"
+        case .backendTLS: "backend-tls"
         case .pathRefused: "path-refused"
         case .targetTooLong: "target-too-long"
         case .noVirtualHost: "no-virtual-host"

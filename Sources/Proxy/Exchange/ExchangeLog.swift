@@ -77,7 +77,19 @@ extension Worker where Ring: ~Copyable {
             record.backendLocalPort = exchange.pointee.backendLocalPort
             record.connectNanoseconds = Int64(exchange.pointee.connectNanoseconds)
         }
+        if let link = client.pointee.tls { fill(&record, link) }
         fillCaptured(&record, exchange)
+    }
+
+    private mutating func fill(_ record: inout LogRecord, _ link: UnsafeMutablePointer<TLSLink>) {
+        guard link.pointee.stream.isDone else { return }
+        record.tlsVersion = ByteSlice(link.pointee.stream.version.word)
+        record.tlsCipher = link.pointee.stream.cipherName
+        record.tlsServerName = link.pointee.stream.requestedName
+        record.tlsResumed = link.pointee.stream.isResumed
+        guard let certificate = clientCertificate(link) else { return }
+        record.clientSubject = certificate.subject
+        record.clientSerial = certificate.serial
     }
 
     /// `host:port` of the place that an exchange was sent on to.

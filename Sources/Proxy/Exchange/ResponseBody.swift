@@ -31,7 +31,7 @@ extension Worker where Ring: ~Copyable {
         let queued =
             exchange.pointee.answerFraming == .chunked
             ? appendChunk(&client.pointee.output, bytes, length)
-            : client.pointee.output.append(bytes, length, from: &blocks)
+            : appendBody(client, bytes, length)
         guard queued else {
             // On a shared connection the answer is read on and thrown away, or those behind it would lose their place.
             let staysOnConnection = exchange.pointee.flags.contains(.pipelined)
@@ -49,6 +49,26 @@ extension Worker where Ring: ~Copyable {
         }
         return true
     }
+
+    /// Queues bytes of a body as they are; where they are many and the client's connection is encrypted, as records at once,
+    /// which saves a copy.
+    @inline(__always)
+    private mutating func appendBody(
+        _ client: UnsafeMutablePointer<ClientConnection>, _ bytes: UnsafeRawPointer, _ length: Int
+    ) -> Bool {
+        var taken = 0
+        if let link = client.pointee.tls, length >= Self.sealAtOnceBytesMin {
+            let recordBytes = servers[Int(client.pointee.server)].plan.recordBytes
+            if seal(&client.pointee.output, link, recordBytes: recordBytes) {
+                taken = seal(bytes, length, to: &client.pointee.output, link, recordBytes: recordBytes)
+                link.pointee.sealedBytes = client.pointee.output.count
+            }
+        }
+        return taken == length || client.pointee.output.append(bytes + taken, length &- taken, from: &blocks)
+    }
+
+    /// Fewer bytes wait for the others of the tick, to share a record with them.
+    private static var sealAtOnceBytesMin: Int { 4096 }
 
     /// Stops reading from a backend whose client is slower.
     private mutating func pauseReading(_ connection: UnsafeMutablePointer<BackendConnection>) {

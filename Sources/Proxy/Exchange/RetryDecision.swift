@@ -6,6 +6,11 @@ extension Worker where Ring: ~Copyable {
     mutating func onConnectionLost(_ connection: UnsafeMutablePointer<BackendConnection>, _ reason: FailureReason) {
         guard connection.pointee.state != .closing else { return }
         let backend = backends[UInt32(connection.pointee.backend)]
+        if connection.pointee.state == .connecting {
+            // In its handshake: nobody is on it, but some wait for it.
+            onConnectFailed(connection, backend, errno: 0, reason == .outOfMemory ? reason : .backendTLS)
+            return
+        }
         if connection.pointee.state == .active { backend.pointee.failures &+= 1 }
         var lost = connection.pointee.exchanges.first
         let isShared = lost != noSlot && exchanges[lost].pointee.flags.contains(.pipelined)

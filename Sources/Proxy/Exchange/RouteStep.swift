@@ -11,6 +11,10 @@ extension Worker where Ring: ~Copyable {
         }
         let host = server.pointee.plan.virtualHosts.baseAddress! + Int(number)
         exchange.pointee.rule = host.pointee.fallback
+        if let tls = server.pointee.plan.tls, isMisdirected(exchange, tls, number) {
+            answer(exchange, 421, .misdirected)
+            return .done
+        }
         var path = UnsafeRawBufferPointer(start: nil, count: 0)
         if host.pointee.rules.readsPath {
             guard let normal = normalPath(exchange) else {
@@ -26,6 +30,14 @@ extension Worker where Ring: ~Copyable {
         }
         exchange.pointee.rule = host.pointee.plans.baseAddress! + Int(match.rule)
         return .next(.limit)
+    }
+
+    /// Whether a host asks more, or something else, of a client's certificate than what its connection was checked for.
+    private mutating func isMisdirected(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ tls: UnsafePointer<ListenerTLS>, _ host: Int32
+    ) -> Bool {
+        guard let link = clients[exchange.pointee.client].pointee.tls else { return false }
+        return tls.pointee.marks[Int(tls.pointee.contextOfHost[Int(host)])] != link.pointee.contextMark
     }
 
     /// No rule takes the request: 404, where host or server have no answer for whatever is asked.

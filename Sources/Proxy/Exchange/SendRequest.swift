@@ -149,6 +149,11 @@ extension Worker where Ring: ~Copyable {
         var length = 256 &+ ForwardingHeaders.bytesMax &+ label.count &+ 3 &* head.hostLength
         length &+= plan.pointee.forwarding.earlierLength(fields)
         length &+= editRoom(plan.pointee.requestEdits, headLength: head.headLength)
+        if plan.pointee.certificate.saysAnything, let link = clients[exchange.pointee.client].pointee.tls {
+            let certificate = clientCertificate(link)
+            length &+= plan.pointee.certificate.overheadBytes
+            length &+= plan.pointee.certificate.valueBytes(certificate, cipher: link.pointee.stream.cipherName)
+        }
         if let target = exchange.pointee.target { length &+= target.count }
         if case .name(let name) = plan.pointee.host { length &+= name.count }
         return length
@@ -164,10 +169,14 @@ extension Worker where Ring: ~Copyable {
             let host = ByteSlice(
                 start: head.hostLength > 0 ? UnsafeRawPointer(exchange.pointee.headBlock.begin + head.hostStart) : nil, count: head.hostLength)
             let facts = ForwardingHeaders.Facts(
-                client: UnsafePointer(clientAddress(client)), isTrusted: exchange.pointee.flags.contains(.fromTrustedPeer), isSecure: false,
+                client: UnsafePointer(clientAddress(client)), isTrusted: exchange.pointee.flags.contains(.fromTrustedPeer),
+                isSecure: client.pointee.tls != nil,
                 localPort: plan.pointee.forwarding.port ? localPort(client) : 0, host: host, peerRequestID: peerRequestID(exchange),
                 requestID: requestID(exchange.pointee.startedWall, exchange.pointee.sequence))
             plan.pointee.forwarding.append(facts, bytes, table, to: &writer)
+        }
+        if plan.pointee.certificate.saysAnything, let link = clients[exchange.pointee.client].pointee.tls {
+            plan.pointee.certificate.append(clientCertificate(link), cipher: link.pointee.stream.cipherName, to: &writer)
         }
         if let via = servers[Int(exchange.pointee.server)].plan.via {
             writer.append(head.versionMinor == 0 ? "Via: 1.0 " : "Via: 1.1 ")

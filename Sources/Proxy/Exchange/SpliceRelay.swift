@@ -27,6 +27,8 @@ extension Worker where Ring: ~Copyable {
     mutating func startSplicing(_ exchange: UnsafeMutablePointer<Exchange>) {
         let connection = connections[exchange.pointee.connection]
         guard servers[Int(exchange.pointee.server)].plan.splice.enabled, connection.pointee.exchanges.count == 1,
+            // What is encrypted has to pass through our hands.
+            connection.pointee.tls == nil, clients[exchange.pointee.client].pointee.tls == nil,
             exchange.pointee.flags.contains(.tunnel)
                 || exchange.pointee.flags.isDisjoint(with: [.abandoned, .splicingRequest]),
             openPipe() != nil
@@ -72,7 +74,9 @@ extension Worker where Ring: ~Copyable {
 
     private mutating func startSplicingRequest(_ exchange: UnsafeMutablePointer<Exchange>) {
         guard servers[Int(exchange.pointee.server)].plan.splice.enabled,
-            !exchange.pointee.flags.contains(.splicingRequest), openPipe() != nil
+            !exchange.pointee.flags.contains(.splicingRequest),
+            clients[exchange.pointee.client].pointee.tls == nil, connections[exchange.pointee.connection].pointee.tls == nil,
+            openPipe() != nil
         else { return }
         exchange.pointee.flags.insert(.splicingRequest)
         exchange.pointee.requestSplice = SpliceState(goal: Self.spliceGoalFirst)

@@ -104,7 +104,7 @@ extension Worker where Ring: ~Copyable {
 
     mutating func onTunnelDrained(_ connection: UnsafeMutablePointer<BackendConnection>) {
         guard connection.pointee.flags.contains(.endAfterSend), connection.pointee.output.isEmpty,
-            connection.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed])
+            connection.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed]), !mustSayEnd(connection)
         else { return }
         connection.pointee.flags.insert(.sendSideClosed)
         ring.shutdownSend(connection.pointee.fd)
@@ -113,7 +113,7 @@ extension Worker where Ring: ~Copyable {
 
     mutating func onTunnelDrained(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.flags.contains(.endAfterSend), client.pointee.output.isEmpty,
-            client.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed])
+            client.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed]), !mustSayEnd(client)
         else { return }
         client.pointee.flags.insert(.sendSideClosed)
         ring.shutdownSend(client.pointee.fd)

@@ -12,6 +12,7 @@ enum LogField: UInt8, CaseIterable {
     case backendBytesReceived, backendBytesSent, splicedBytes
     case total, pending, firstByte, connect
     case reusedConnection, pipelined, requestNumber, retries, worker, batchSize, requestID, reason
+    case tlsVersion, tlsCipher, tlsServerName, tlsResumed, clientSubject, clientSerial
 
     /// The word between the braces.
     var token: String {
@@ -56,6 +57,12 @@ enum LogField: UInt8, CaseIterable {
         case .batchSize: "BATCH"
         case .requestID: "REQUEST_ID"
         case .reason: "REASON"
+        case .tlsVersion: "TLS_VERSION"
+        case .tlsCipher: "TLS_CIPHER"
+        case .tlsServerName: "TLS_SNI"
+        case .tlsResumed: "TLS_RESUMED"
+        case .clientSubject: "CLIENT_SUBJECT"
+        case .clientSerial: "CLIENT_SERIAL"
         }
     }
 
@@ -102,6 +109,12 @@ enum LogField: UInt8, CaseIterable {
         case .batchSize: "requests that arrived in the same tick"
         case .requestID: "identifier of the request: 16 hexadecimal digits, or what a trusted peer called it"
         case .reason: "why the exchange failed, in a word"
+        case .tlsVersion: "protocol of the client's encrypted connection, as TLSv1.3"
+        case .tlsCipher: "its cipher, as OpenSSL calls it"
+        case .tlsServerName: "name that the client connected to (SNI)"
+        case .tlsResumed: "1 when the connection resumed a session, 0 when it began one"
+        case .clientSubject: "whom the client's certificate names, as /C=…/CN=…"
+        case .clientSerial: "serial number of the client's certificate, hexadecimal"
         }
     }
 }
@@ -141,6 +154,8 @@ extension LogFormat {
         ("body_out", .bodyBytesSent), ("spliced", .splicedBytes),
         ("duration_ms", .total), ("wait_ms", .pending), ("connect_ms", .connect), ("first_byte_ms", .firstByte),
         ("request_number", .requestNumber), ("worker", .worker), ("batch", .batchSize), ("pipelined", .pipelined),
+        ("tls_version", .tlsVersion), ("tls_cipher", .tlsCipher), ("tls_sni", .tlsServerName), ("tls_resumed", .tlsResumed),
+        ("client_subject", .clientSubject), ("client_serial", .clientSerial),
     ]
 }
 
@@ -188,6 +203,12 @@ extension LogLine {
         case .batchSize: number(UInt64(record.batchSize))
         case .requestID: record.peerRequestID.isAbsent ? hexadecimal(record.requestID) : text(record.peerRequestID)
         case .reason: word(record.reason)
+        case .tlsVersion: text(record.tlsVersion)
+        case .tlsCipher: text(record.tlsCipher)
+        case .tlsServerName: text(record.tlsServerName)
+        case .tlsResumed: record.tlsVersion.isAbsent ? missing() : flag(record.tlsResumed)
+        case .clientSubject: text(record.clientSubject)
+        case .clientSerial: text(record.clientSerial)
         }
     }
 

@@ -23,6 +23,20 @@ struct LogRecord: BitwiseCopyable {
     /// What a trusted peer called the request; printed in place of the number.
     var peerRequestID = ByteSlice.none
 
+    // How the client's connection is encrypted; all absent where it is not.
+    /// `TLSv1.3` and its like.
+    var tlsVersion = ByteSlice.none
+    /// OpenSSL's name of the cipher.
+    var tlsCipher = ByteSlice.none
+    /// The name that the client gave in its first message, as it gave it; absent when it gave none.
+    var tlsServerName = ByteSlice.none
+    /// A session was resumed; meaningful only where there is a version.
+    var tlsResumed = false
+    /// Of the client's certificate in the slash form of X-SSL-Subject; absent without a certificate.
+    var clientSubject = ByteSlice.none
+    /// As X-SSL-Serial.
+    var clientSerial = ByteSlice.none
+
     // When: wall clock in nanoseconds since 1970, durations in nanoseconds.
     var startNanoseconds: UInt64 = 0
     var endNanoseconds: UInt64 = 0

@@ -121,6 +121,7 @@ extension EventLog.Event {
     var sentence: String {
         var text = "\(message)"
         if !subjectBytes.isEmpty { text += ": \(String(decoding: subjectBytes, as: UTF8.self))" }
+        if reason.utf8CodeUnitCount > 0 { text += ": \(reason)" }
         if error != 0 { text += ": \(String(cString: strerror(error)))" }
         if unit.utf8CodeUnitCount > 0 { text += " (\(amount) \(unit))" }
         return text

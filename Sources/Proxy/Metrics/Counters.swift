@@ -9,6 +9,8 @@ enum WorkerCounter: Int, CaseIterable {
     case retries, pendingNow, pendingTimeouts, pendingRefused, tunnels, parseFailures, timeouts
     // What was refused or had to wait by access lists, rate limits and the PROXY protocol.
     case accessDenied, requestsLimited, connectionsLimited, bytePauses, proxyHeads, proxyHeadsRefused
+    // TLS toward clients.
+    case handshakes, handshakesResumed, tlsFailures
     // Bodies.
     case splicedBytes, copiedBytes
     // Backends.

@@ -5,7 +5,8 @@
 /// client; the names by which proxy and backend speak to one another are taken out of their requests too.
 enum ManagedFields {
     /// What a trusted peer may say about the client that it serves. A `*` at the end stands for anything.
-    static let aboutClients = ["Forwarded", "X-Forwarded-*", "X-Real-IP", "X-SSL-*", "Client-Cert", "Client-Cert-Chain"]
+    static let aboutClients = ["Forwarded", "X-Forwarded-*", "X-Real-IP"] + aboutCertificates
+    static let aboutCertificates = ["X-SSL-*", "Client-Cert", "Client-Cert-Chain"]
     /// What only this proxy says to its backends, and they to it.
     static let ownTalk = ["X-Internal-Redirect", "X-Redirected-Via", "X-Proxy-Capabilities"]
 

@@ -5,6 +5,7 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
         case name(LastingBytes)
     }
     var forwarding = ForwardingHeaders.none
+    var certificate = CertificateFields.none
     /// Taken out of requests: managed names, and what edits remove or replace.
     var dropped = FieldNameSet.empty
     /// The same where a trusted peer speaks.
@@ -41,18 +42,24 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
     /// - Parameters:
     ///   - scope: with everything resolved that is inherited.
     ///   - backends: those that the rule sends to.
+    ///   - wants: what is told of clients' certificates anywhere in the configuration.
     init(
-        rewrite: RewriteSettings?, reverses: [ReverseSettings], scope: ScopeSettings, backends: [BackendSettings], in arena: PlanArena
+        rewrite: RewriteSettings?, reverses: [ReverseSettings], scope: ScopeSettings, backends: [BackendSettings],
+        wants: CertificateWants = CertificateWants(), in arena: PlanArena
     ) throws(Pattern.Complaint) {
         requestEdits = scope.requestEdits.map { HeaderEdits($0, in: arena) } ?? .none
         responseEdits = HeaderEdits(scope.responseEdits ?? HeaderEditSettings(), in: arena)
         let settings = scope.forwarded ?? ForwardingSettings()
         let edits = scope.requestEdits ?? HeaderEditSettings()
-        forwarding = ForwardingHeaders(settings, written: FieldNameSet(edits.set.map(\.name), in: arena), in: arena)
+        let written = FieldNameSet(edits.set.map(\.name), in: arena)
+        forwarding = ForwardingHeaders(settings, written: written, in: arena)
+        certificate = CertificateFields(settings.certificate, written: written, wants: wants, in: arena)
         let taken = edits.remove + edits.set.map(\.name) + ManagedFields.ownTalk + (settings.requestID ? [settings.requestIDName] : [])
-        dropped = FieldNameSet(taken + ManagedFields.aboutClients, in: arena)
-        droppedOfTrusted = FieldNameSet(taken + forwarding.rewritten, in: arena)
-        managed = FieldNameSet(ManagedFields.ownTalk + ManagedFields.aboutClients, in: arena)
+        dropped = FieldNameSet(taken + ManagedFields.aboutClients + wants.fieldNames, in: arena)
+        // A peer that is trusted may tell of certificates that it has seen, unless this proxy looks at them itself.
+        let seenHere = certificate.saysAnything ? ManagedFields.aboutCertificates + wants.fieldNames : []
+        droppedOfTrusted = FieldNameSet(taken + forwarding.rewritten + seenHere, in: arena)
+        managed = FieldNameSet(ManagedFields.ownTalk + ManagedFields.aboutClients + wants.fieldNames, in: arena)
         if settings.requestID { identifier = FieldNameSet([settings.requestIDName], in: arena) }
         target = try rewrite.map { settings throws(Pattern.Complaint) in try URIRewrite(settings, in: arena) } ?? nil
         switch rewrite?.host ?? .client {
@@ -80,14 +87,17 @@ final class SharedRewritePlans {
         let responseEdits: HeaderEditSettings?
         let strippedFields: [String]?
     }
+    let wants: CertificateWants
     private var known: [Key: UnsafePointer<RewritePlan>] = [:]
+
+    init(wants: CertificateWants) { self.wants = wants }
 
     func plan(_ scope: ScopeSettings, in arena: PlanArena) throws(Pattern.Complaint) -> UnsafePointer<RewritePlan> {
         let key = Key(
             forwarded: scope.forwarded, requestEdits: scope.requestEdits, responseEdits: scope.responseEdits,
             strippedFields: scope.strippedFields)
         if let twin = known[key] { return twin }
-        let plan = arena.place(try RewritePlan(rewrite: nil, reverses: [], scope: scope, backends: [], in: arena))
+        let plan = arena.place(try RewritePlan(rewrite: nil, reverses: [], scope: scope, backends: [], wants: wants, in: arena))
         known[key] = plan
         return plan
     }

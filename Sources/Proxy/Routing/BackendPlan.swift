@@ -86,6 +86,7 @@ extension BackendLimits {
         pendingMax = count == 0 ? .max : Int32(clamping: count)
         socket = SocketOptions(settings.tcp)
         proxyHead = settings.proxyHead
+        tls = nil
     }
 }
 

@@ -3,14 +3,25 @@ struct PlanCompiler {
     let arena: PlanArena
     let logs: LogPlan
     let limits: LimitRegister
-    private let rewritings = SharedRewritePlans()
+    private let contexts: TLSContexts?
+    private let sessions: TLSSessionRegister
+    private let rewritings: SharedRewritePlans
     private let tables: SharedRuleTables
     private let policies = SharedPolicies()
 
-    init(arena: PlanArena, logs: LogPlan, limits: LimitRegister) {
+    /// - Parameters:
+    ///   - wants: what is told of clients' certificates anywhere in the configuration.
+    ///   - contexts: makes contexts of TLS; nil = there must be no section that asks for them.
+    init(
+        arena: PlanArena, logs: LogPlan, limits: LimitRegister, wants: CertificateWants, contexts: TLSContexts?,
+        sessions: TLSSessionRegister
+    ) {
         self.arena = arena
         self.logs = logs
         self.limits = limits
+        self.contexts = contexts
+        self.sessions = sessions
+        rewritings = SharedRewritePlans(wants: wants)
         tables = SharedRuleTables(in: arena, patterns: SharedPatterns(in: arena))
     }
 
@@ -46,6 +57,9 @@ struct PlanCompiler {
             notSentLowBytes: settings.tcp.notSentLowBytes, via: arena.bytes(ifAny: settings.via),
             trustsPeers: !settings.trustedPeers.isEmpty,
             trustedPeers: AccessList(AccessSettings(allow: settings.trustedPeers), in: arena), allowsTrace: settings.allowTrace,
+            tls: try tls(settings, identity),
+            handshakeNanoseconds: nanoseconds(settings.tls?.handshakeMilliseconds ?? 0),
+            handshakesMax: Int32(clamping: settings.tls?.handshakesMax ?? 0), recordBytes: settings.tls?.recordBytes ?? 0,
             healthPath: arena.bytes(ifAny: settings.healthPath), logsHealth: settings.logsHealth,
             connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
             access: access, limit: limit, proxyProtocol: settings.proxyProtocol.mode,
@@ -54,13 +68,52 @@ struct PlanCompiler {
             checksPeers: access != nil || isFronted || limit.map { $0.pointee.countsOpen } ?? false,
             pendingMax: settings.pending.countMax == 0 ? .max : Int32(clamping: settings.pending.countMax),
             pendingNanoseconds: nanoseconds(settings.pending.timeoutMilliseconds),
-            backends: arena.array(
-                settings.backends.map {
-                    BackendPlan(names: BackendNames.of($0), limits: BackendLimits($0), weight: Int32(clamping: $0.weight))
-                }),
+            backends: arena.array(try settings.backends.map { backend throws(PlanFailure) in try self.backend(backend) }),
             groups: arena.array(groups.plans),
             hosts: settings.virtualHosts.isEmpty ? .nameless : HostTable(settings.virtualHosts, in: arena),
             virtualHosts: arena.array(hosts), fallback: arena.place(try rule(surroundings, nil, group: -1)))
+    }
+
+    private func backend(_ settings: BackendSettings) throws(PlanFailure) -> BackendPlan {
+        var limits = BackendLimits(settings)
+        if let tls = settings.tls {
+            let contexts = try self.contexts(for: tls.location.text)
+            do throws(TLSComplaint) {
+                var name = ""
+                if case .name(let text) = tls.name { name = text }
+                limits.tls = try contexts.backend(
+                    TLSBackendMaterial(tls), name: name, usesAddress: tls.name == .address, reusesSessions: tls.reusesSessions)
+            } catch {
+                throw PlanFailure(sentence: "\(tls.location.text): \(error.sentence)")
+            }
+        }
+        return BackendPlan(names: BackendNames.of(settings), limits: limits, weight: Int32(clamping: settings.weight))
+    }
+
+    private func contexts(for place: String) throws(PlanFailure) -> TLSContexts {
+        guard let contexts else { throw PlanFailure(sentence: "\(place): nothing here was made ready for TLS") }
+        return contexts
+    }
+
+    /// The server's own section is the first context; virtual hosts with a section of their own have the others.
+    private func tls(_ settings: ServerSettings, _ identity: Int32) throws(PlanFailure) -> UnsafePointer<ListenerTLS>? {
+        guard let own = settings.tls else { return nil }
+        let contexts = try self.contexts(for: own.location.text)
+        var materials = [TLSMaterial(own, scope: "\(identity)", wants: rewritings.wants)]
+        // A server without virtual hosts has one without a name.
+        var ofHost: [Int32] = settings.virtualHosts.isEmpty ? [0] : []
+        for host in settings.virtualHosts {
+            ofHost.append(host.tls == nil ? 0 : Int32(materials.count))
+            if let tls = host.tls { materials.append(TLSMaterial(tls, scope: "\(identity)/\(host.name)", wants: rewritings.wants)) }
+        }
+        do throws(TLSComplaint) {
+            return try contexts.listener(
+                materials, ofHost: ofHost,
+                sessions: own.keepsSessions
+                    ? sessions.cache(ofServer: identity, countMax: own.cacheEntriesMax, seconds: own.cacheSeconds) : nil)
+        } catch {
+            throw PlanFailure(sentence: "\(own.location.text): \(error.sentence)")
+        }
     }
 
     /// A server without virtual hosts has one without a name, with one rule for everything.
@@ -116,7 +169,9 @@ struct PlanCompiler {
             guard let rule, rule.rewrite != nil || !rule.reverses.isEmpty else { return try rewritings.plan(heads, in: arena) }
             let backends = rule.backends.map { server.backends[$0] }
             return arena.place(
-                try RewritePlan(rewrite: rule.rewrite, reverses: rule.reverses, scope: heads, backends: backends, in: arena))
+                try RewritePlan(
+                    rewrite: rule.rewrite, reverses: rule.reverses, scope: heads, backends: backends,
+                    wants: rewritings.wants, in: arena))
         } catch {
             let location = rule?.location ?? server.location
             throw PlanFailure(sentence: "\(location.file):\(location.line): a pattern \(error.sentence)")

@@ -13,13 +13,19 @@ final class ServingPlan: @unchecked Sendable {
     let logs: LogPlan
     /// What rate limits have counted, which outlives plans: every plan after the first has that of the one before.
     let limits: LimitRegister
+    /// Sessions of TLS by server, which outlive plans too.
+    let sessions: TLSSessionRegister
     /// What the next server that is new will be called.
     let nextIdentity: Int32
 
     /// Compiles settings that have been validated.
     ///
-    /// - Parameter previous: the plan that this one follows: servers that it knows keep their identities.
-    init(_ settings: GlobalSettings, after previous: ServingPlan? = nil) throws(PlanFailure) {
+    /// - Parameters:
+    ///   - previous: the plan that this one follows: servers that it knows keep their identities.
+    ///   - provision: what contexts of TLS are made with; needed where a section asks for TLS.
+    init(
+        _ settings: GlobalSettings, after previous: ServingPlan? = nil, tls provision: TLSContexts.Provision? = nil
+    ) throws(PlanFailure) {
         generation = (previous?.generation ?? 0) + 1
         self.settings = settings
         arena = PlanArena()
@@ -29,12 +35,17 @@ final class ServingPlan: @unchecked Sendable {
         limits = previous?.limits ?? LimitRegister(settings)
         // Endings run from the last to the first: when it has let go of all its limits.
         arena.atEnd { [limits] in limits.sweep() }
-        let compiler = PlanCompiler(arena: arena, logs: logs, limits: limits)
+        sessions = previous?.sessions ?? TLSSessionRegister()
+        let arena = arena
+        let compiler = PlanCompiler(
+            arena: arena, logs: logs, limits: limits, wants: CertificateWants(settings), contexts: provision.map { TLSContexts(provision: $0, arena: arena) },
+            sessions: sessions)
         var compiled: [ServerPlan] = []
         for (number, server) in settings.servers.enumerated() {
             compiled.append(try compiler.compile(server, identity: identities.numbers[number]))
         }
         servers = arena.array(compiled)
+        sessions.keepOnly(identities.numbers)
     }
 }
 
@@ -68,6 +79,13 @@ struct ServerPlan: BitwiseCopyable {
     var trustsPeers: Bool
     let trustedPeers: AccessList
     let allowsTrace: Bool
+    /// nil = clients speak plain HTTP.
+    var tls: UnsafePointer<ListenerTLS>?
+    let handshakeNanoseconds: UInt64
+    /// Handshakes that may be under way at a time, in one worker.
+    let handshakesMax: Int32
+    /// Content of a record at the most; 0 = little at the beginning of a burst, then as much as a record holds.
+    let recordBytes: Int
     /// Answered by us before host and rule are known.
     var healthPath: LastingBytes?
     let logsHealth: Bool
@@ -99,6 +117,7 @@ struct ServerPlan: BitwiseCopyable {
     /// Keeps only what needs no memory of the plan: for a server that has nothing left but tunnels.
     mutating func forgetPlan() {
         via = nil
+        tls = nil
         backends = UnsafeBufferPointer(start: nil, count: 0)
         groups = UnsafeBufferPointer(start: nil, count: 0)
         hosts = .nameless

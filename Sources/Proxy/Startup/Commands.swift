@@ -9,7 +9,7 @@ public func check(file: String, prints: Bool, plans: Bool) -> Int32 {
         let (_, settings) = try readSettings(.file(file))
         if prints {
             let effective = effectiveConfiguration(
-                path: file, environment: currentEnvironment(), read: readConfigurationFile)
+                path: file, environment: currentEnvironment(), materials: MaterialFiles.reader, read: readConfigurationFile)
             write(effective.text ?? "", to: STDOUT_FILENO)
         }
         if plans {

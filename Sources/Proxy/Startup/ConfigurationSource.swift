@@ -2,8 +2,8 @@ import Glibc
 
 /// Where the settings of a run come from, with all texts, so that another process can read them again without rights.
 enum ConfigurationSource: Sendable, Equatable {
-    /// A file, and the text of every file that was read for it.
-    case file(path: String, texts: [SourceText])
+    /// A file, the text of every file that was read for it, and the certificates and their like that it names.
+    case file(path: String, texts: [SourceText], materials: [Material] = [])
     /// The quick reverse proxy of the command line.
     case quick(listen: [String], to: [String])
 
@@ -14,14 +14,26 @@ enum ConfigurationSource: Sendable, Equatable {
 
     /// Reads the settings; every text that is read from the disk is kept, so that `self` can be read again anywhere.
     mutating func loadRecording() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
-        guard case .file(let path, _) = self else { return load() }
+        guard case .file(let path, _, _) = self else { return load() }
         let recorder = Recorder()
-        let loaded = loadConfiguration(path: path, environment: currentEnvironment(), foreign: .ofTheProduct) { path throws(ReadFailure) in
+        let materials = MaterialRecorder()
+        let loaded = loadConfiguration(
+            path: path, environment: currentEnvironment(), foreign: .ofTheProduct, materials: materials.reader
+        ) { path throws(ReadFailure) in
             let bytes = try readConfigurationFile(path)
             recorder.texts.append(SourceText(path: path, bytes: bytes))
             return bytes
         }
-        self = .file(path: path, texts: recorder.texts)
+        self = .file(path: path, texts: recorder.texts, materials: materials.materials)
+        return loaded
+    }
+
+    /// Reads certificates and their like from the disk again, for the texts that are kept: an edited configuration stays out.
+    mutating func refreshMaterials() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
+        guard case .file(let path, let texts, _) = self else { return load() }
+        let materials = MaterialRecorder()
+        let loaded = load(path, texts, materials.reader)
+        self = .file(path: path, texts: texts, materials: materials.materials)
         return loaded
     }
 
@@ -29,21 +41,45 @@ enum ConfigurationSource: Sendable, Equatable {
     func load() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
         switch self {
         case .quick(let listen, let to): GlobalSettings.quick(listen: listen, to: to)
-        case .file(let path, let texts):
-            loadConfiguration(path: path, environment: currentEnvironment(), foreign: .ofTheProduct) { path throws(ReadFailure) in
-                guard let known = texts.first(where: { $0.path == path }) else {
-                    throw ReadFailure(reason: "it was not read by the supervisor")
-                }
-                return known.bytes
+        case .file(let path, let texts, let materials): load(path, texts, .kept(materials))
+        }
+    }
+
+    private func load(
+        _ path: String, _ texts: [SourceText], _ materials: MaterialReader
+    ) -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
+        loadConfiguration(
+            path: path, environment: currentEnvironment(), foreign: .ofTheProduct, materials: materials
+        ) { path throws(ReadFailure) in
+            guard let known = texts.first(where: { $0.path == path }) else {
+                throw ReadFailure(reason: "it was not read by the supervisor")
             }
+            return known.bytes
         }
     }
 
     /// The same source with whole paths, to be found again from another working directory.
     func anchored(at directory: String) -> ConfigurationSource {
-        guard case .file(let path, let texts) = self else { return self }
+        guard case .file(let path, let texts, let materials) = self else { return self }
         func whole(_ path: String) -> String { path.hasPrefix("/") ? path : directory + "/" + path }
-        return .file(path: whole(path), texts: texts.map { SourceText(path: whole($0.path), bytes: $0.bytes) })
+        return .file(
+            path: whole(path), texts: texts.map { SourceText(path: whole($0.path), bytes: $0.bytes) },
+            materials: materials.map { Material(path: whole($0.path), content: $0.content, seen: $0.seen) })
+    }
+
+    /// A little more than it takes to write all this down, and what else goes with it.
+    private var byteCount: Int {
+        guard case .file(let path, let texts, let materials) = self else { return 0 }
+        let slack = 64 * 1024
+        return texts.reduce(slack + path.utf8.count) { $0 + $1.path.utf8.count + $1.bytes.count + 16 }
+            + materials.reduce(0) { sum, material in
+                let content: Int
+                switch material.content {
+                case .file(let bytes): content = bytes.count
+                case .directory(let names): content = names.reduce(0) { $0 + $1.utf8.count + 8 }
+                }
+                return sum + material.path.utf8.count + content + 32
+            }
     }
 
     private final class Recorder {
@@ -52,11 +88,14 @@ enum ConfigurationSource: Sendable, Equatable {
 
     func encode(into writer: inout HandoverWriter) {
         switch self {
-        case .file(let path, let texts):
+        case .file(let path, let texts, let materials):
+            writer.reserve(byteCount)
             writer.put(0)
             writer.put(path)
             writer.put(texts.map(\.path))
             for text in texts { writer.put(text.bytes) }
+            writer.put(materials.count)
+            for material in materials { material.encode(into: &writer) }
         case .quick(let listen, let to):
             writer.put(1)
             writer.put(listen)
@@ -73,7 +112,13 @@ enum ConfigurationSource: Sendable, Equatable {
                 guard let bytes = reader.block() else { return nil }
                 texts.append(SourceText(path: path, bytes: bytes))
             }
-            self = .file(path: path, texts: texts)
+            guard let count = reader.count() else { return nil }
+            var materials: [Material] = []
+            for _ in 0..<count {
+                guard let material = Material(from: &reader) else { return nil }
+                materials.append(material)
+            }
+            self = .file(path: path, texts: texts, materials: materials)
         case 1:
             guard let listen = reader.texts(), let to = reader.texts() else { return nil }
             self = .quick(listen: listen, to: to)
@@ -127,7 +172,23 @@ extension ForeignTexts {
                 } catch {
                     return error.sentence
                 }
-            })
+            },
+            tls: { settings in
+                verdict { () throws(TLSComplaint) in
+                    guard let secret = TLSTicketSecret.random() else { throw TLSComplaint(sentence: "there are no random bytes to be had") }
+                    return try TLSContext(TLSMaterial(settings, scope: ""), secret: secret, sessions: nil)
+                }
+            },
+            backendTLS: { settings in verdict { () throws(TLSComplaint) in try TLSContext(backend: TLSBackendMaterial(settings)) } })
+    }
+
+    /// What the TLS room says of a section, by trying it.
+    private static func verdict(_ make: () throws(TLSComplaint) -> TLSContext) -> Verdict {
+        do throws(TLSComplaint) {
+            return Verdict(warnings: try make().warnings)
+        } catch {
+            return Verdict(errors: [error.sentence])
+        }
     }
 
     private static func failure<Format>(

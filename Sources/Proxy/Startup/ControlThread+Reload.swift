@@ -21,7 +21,7 @@ extension ControlThread {
     func advanceReload(_ entries: some Collection<pollfd>, _ now: Int) {
         guard let reload else { return }
         do throws(LaunchFailure) {
-            try reload.advance(entries, now: now, after: plan, names)
+            try reload.advance(entries, now: now, after: plan, names, tlsProvision)
         } catch {
             self.reload = nil
             channel.send(.reloadRefused(error.description))

@@ -7,6 +7,8 @@ final class ControlThread {
     let handover: Handover
     /// The plans that some worker uses, oldest first; the last one is what new requests go by.
     var plans: [ServingPlan]
+    /// What contexts of TLS are made with, in every plan.
+    let tlsProvision: TLSContexts.Provision
     var reload: ServerReload?
     /// By worker: the generation that it said last it goes by.
     var adopted: [Int: UInt64] = [:]
@@ -41,8 +43,12 @@ final class ControlThread {
         guard let settings = handover.assignment.source.load().settings else {
             throw LaunchFailure("the configuration reads differently in the server process")
         }
+        guard let secret = handover.assignment.ticketSecret.withBytes({ TLSTicketSecret(Array($0)) }) else {
+            throw LaunchFailure("the supervisor sent no secret for the keys of tickets")
+        }
+        tlsProvision = TLSContexts.Provision(workers: handover.assignment.workers, secret: secret)
         do throws(PlanFailure) {
-            plans = [try ServingPlan(settings)]
+            plans = [try ServingPlan(settings, tls: tlsProvision)]
         } catch {
             throw LaunchFailure(error.sentence)
         }

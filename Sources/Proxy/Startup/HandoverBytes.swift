@@ -13,6 +13,14 @@ struct HandoverWriter {
         bytes += block
     }
 
+    mutating func put(_ secret: SecretBytes) {
+        put(secret.count)
+        secret.withBytes { bytes.append(contentsOf: $0) }
+    }
+
+    /// Makes room at once: an array that grows leaves copies of what is in it behind.
+    mutating func reserve(_ byteCount: Int) { bytes.reserveCapacity(bytes.count + byteCount) }
+
     mutating func put(_ texts: [String]) {
         put(texts.count)
         for text in texts { put(text) }
@@ -46,6 +54,17 @@ struct HandoverReader {
         guard let length = count() else { return nil }
         defer { position += length }
         return Array(bytes[position..<position + length])
+    }
+
+    mutating func secret() -> SecretBytes? {
+        guard let length = count() else { return nil }
+        defer { position += length }
+        return bytes.withUnsafeBytes { all in
+            SecretBytes(capacity: length) { room in
+                room.copyMemory(from: UnsafeRawBufferPointer(rebasing: all[position..<position + length]))
+                return length
+            }
+        }
     }
 
     mutating func texts() -> [String]? {

@@ -88,7 +88,7 @@ private func prepare(
     let assignment = ServerAssignment(
         source: source, workers: crew.workers, cpus: crew.cpus,
         listeners: listeners.listeners.map(ServerAssignment.Listener.init),
-        logCount: logs.count, hasAdminListener: admin != nil, rights: rights, restarts: 0)
+        logCount: logs.count, hasAdminListener: admin != nil, rights: rights, restarts: 0, ticketSecret: try randomTicketSecret())
     return PreparedRun(
         settings: settings, initial: settings, assignment: assignment, listeners: listeners, logs: logs, admin: admin, outside: outside,
         companion: request.companion)
@@ -127,7 +127,7 @@ func readSettings(_ source: RunRequest.Source) throws(LaunchFailure) -> (Configu
         recorded = .quick(listen: listen, to: to)
         name = "the command line"
     case .file(let path):
-        recorded = .file(path: path, texts: [])
+        recorded = .file(path: path, texts: [], materials: [])
         name = path
     }
     let loaded = recorded.loadRecording()

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What the supervisor tells a new server process, besides the descriptors: everything to serve without file rights.
 struct ServerAssignment: Equatable {
     /// A listener as the worker and the server it belongs to; its descriptor has the same place in the hand-over.
@@ -22,6 +24,10 @@ struct ServerAssignment: Equatable {
     /// Number of the configuration, from 1; each reload that is taken adds one.
     var generation = 1
     var lastReload = ReloadRecord()
+    /// What the keys of session tickets are made from: the same in every server process, so that tickets outlive them.
+    var ticketSecret = SecretBytes.empty
+
+    static let ticketSecretBytes = 32
 
     struct Rights: Equatable {
         var user: Int
@@ -46,6 +52,7 @@ struct ServerAssignment: Equatable {
         writer.put(restarts)
         writer.put(generation)
         lastReload.encode(into: &writer)
+        writer.put(ticketSecret)
         return writer.bytes
     }
 
@@ -69,7 +76,7 @@ struct ServerAssignment: Equatable {
         }
         guard let logCount = reader.number(), let admin = reader.number(), let user = reader.number(),
             let group = reader.number(), let restarts = reader.number(), let generation = reader.number(),
-            let lastReload = ReloadRecord(from: &reader), reader.isAtEnd
+            let lastReload = ReloadRecord(from: &reader), let ticketSecret = reader.secret(), reader.isAtEnd
         else { return nil }
         self.logCount = logCount
         hasAdminListener = admin == 1
@@ -77,11 +84,12 @@ struct ServerAssignment: Equatable {
         self.restarts = restarts
         self.generation = generation
         self.lastReload = lastReload
+        self.ticketSecret = ticketSecret
     }
 
     init(
         source: ConfigurationSource, workers: Int, cpus: [Int], listeners: [Listener], logCount: Int,
-        hasAdminListener: Bool, rights: Rights?, restarts: Int
+        hasAdminListener: Bool, rights: Rights?, restarts: Int, ticketSecret: SecretBytes = .empty
     ) {
         self.source = source
         self.workers = workers
@@ -91,6 +99,15 @@ struct ServerAssignment: Equatable {
         self.hasAdminListener = hasAdminListener
         self.rights = rights
         self.restarts = restarts
+        self.ticketSecret = ticketSecret
+    }
+}
+
+/// A new secret, from the kernel.
+func randomTicketSecret() throws(LaunchFailure) -> SecretBytes {
+    try SecretBytes(capacity: ServerAssignment.ticketSecretBytes) { room throws(LaunchFailure) in
+        guard getentropy(room.baseAddress!, room.count) == 0 else { throw LaunchFailure("no random bytes: \(errorText(errno))") }
+        return room.count
     }
 }
 

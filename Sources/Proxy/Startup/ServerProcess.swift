@@ -36,8 +36,7 @@ struct Handover {
             case .closed: return nil
             case .unreadable: throw LaunchFailure("the supervisor sent an unreadable message")
             case .message(.assignment, let files):
-                guard let file = files.first, let bytes = readFromStart(file),
-                    let decoded = ServerAssignment(encoded: bytes)
+                guard let file = files.first, let decoded = decode(file, ServerAssignment.init(encoded:))
                 else { throw LaunchFailure("the supervisor sent an unreadable assignment") }
                 close(file)
                 assignment = decoded
@@ -62,8 +61,16 @@ struct Handover {
     }
 }
 
-/// The whole of a file in memory that the supervisor has written.
-func readFromStart(_ file: Int32) -> [UInt8]? {
-    lseek(file, 0, SEEK_SET)
-    return readToEnd(file)
+/// Reads what the supervisor has written to a file in memory; the bytes are wiped once they are understood.
+func decode<Value>(_ file: Int32, _ understand: ([UInt8]) -> Value?) -> Value? {
+    var found = stat()
+    guard fstat(file, &found) == 0 else { return nil }
+    var bytes = [UInt8](repeating: 0, count: Int(found.st_size))
+    defer { bytes.wipe() }
+    var count = 0
+    while count < bytes.count {
+        let more = bytes.withUnsafeMutableBytes { pread(file, $0.baseAddress! + count, $0.count - count, off_t(count)) }
+        if more > 0 { count += more } else if more == 0 || errno != EINTR { return nil }
+    }
+    return understand(bytes)
 }

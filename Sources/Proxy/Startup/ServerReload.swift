@@ -32,7 +32,7 @@ final class ServerReload {
     init?(_ file: Int32?) {
         guard let file else { return nil }
         defer { close(file) }
-        guard let bytes = readFromStart(file), let assignment = ReloadAssignment(encoded: bytes) else { return nil }
+        guard let assignment = decode(file, ReloadAssignment.init(encoded:)) else { return nil }
         self.assignment = assignment
     }
 
@@ -60,9 +60,9 @@ final class ServerReload {
     /// Takes the next step where it can be taken.
     ///
     /// - Throws: why there will be no reload; everything that came with it is closed.
-    func advance(_ entries: some Collection<pollfd>, now: Int, after current: ServingPlan, _ watch: NameWatch) throws(LaunchFailure) {
+    func advance(_ entries: some Collection<pollfd>, now: Int, after current: ServingPlan, _ watch: NameWatch, _ tls: TLSContexts.Provision) throws(LaunchFailure) {
         switch step {
-        case .collecting where descriptors.count >= assignment.descriptorCount: try compile(after: current)
+        case .collecting where descriptors.count >= assignment.descriptorCount: try compile(after: current, tls)
         case .compiling(let thread):
             guard let compiled = thread.take() else { return }
             let plan: ServingPlan
@@ -87,7 +87,7 @@ final class ServerReload {
         }
     }
 
-    private func compile(after current: ServingPlan) throws(LaunchFailure) {
+    private func compile(after current: ServingPlan, _ tls: TLSContexts.Provision) throws(LaunchFailure) {
         let thread = ShortThread<Compiled>()
         let source = assignment.source
         let started = thread.start("reload") { () -> Compiled in
@@ -95,7 +95,7 @@ final class ServerReload {
                 return .failure(LaunchFailure("the configuration reads differently in the server process"))
             }
             do throws(PlanFailure) {
-                return .success(try ServingPlan(settings, after: current))
+                return .success(try ServingPlan(settings, after: current, tls: tls))
             } catch {
                 return .failure(LaunchFailure(error.sentence))
             }

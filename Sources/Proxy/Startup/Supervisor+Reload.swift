@@ -6,8 +6,10 @@ struct PendingReload {
     /// How long a server process may take before the operator is told.
     static let patienceMilliseconds = 15_000
 
-    /// SIGHUP came. Any number of them are one wish, also those that come while a reload is under way.
-    var isWanted = false
+    /// Why one is wanted: SIGHUP, or a change of the files that `ssl` sections name. Any number of reasons are one wish, also
+    /// those that come while a reload is under way, and SIGHUP reads those files too.
+    enum Wish { case none, materials, all }
+    var wish = Wish.none
     /// Handed to the server process, which has not answered yet.
     var candidate: ReloadCandidate?
     /// When to tell that the answer is long in coming.
@@ -15,9 +17,13 @@ struct PendingReload {
     /// SIGUSR1 came meanwhile.
     var reopensLogs = false
     var record = ReloadRecord()
+
+    /// Nothing is under way or waits.
+    var isIdle: Bool { wish == .none && candidate == nil }
 }
 
-/// SIGHUP: the configuration is read again, and taken as a whole or not at all.
+/// SIGHUP: the configuration is read again, and taken as a whole or not at all. When a file that an `ssl` section names has
+/// changed, the same happens with the texts that are in force.
 ///
 ///     read the files ─ errors ──────────────────────────────────────────┐
 ///          │                                                            │
@@ -36,28 +42,38 @@ extension Supervisor {
             reload.warnsAt = nil
             report(.warn, "the server process has not taken the new configuration for \(seconds(PendingReload.patienceMilliseconds)); the old one is in use")
         }
-        guard reload.isWanted, reload.candidate == nil else { return }
+        lookForChanges(now: now)
+        guard reload.wish != .none, reload.candidate == nil else { return }
         switch phase {
         case .starting, .dying: return  // a process that has not begun, or is about to end, cannot take anything
-        case .draining, .ending: report(.notice, "SIGHUP: nothing is read while stopping")
-        case .serving, .pausing: beginReload(now: now)
+        case .draining, .ending: if reload.wish == .all { report(.notice, "SIGHUP: nothing is read while stopping") }
+        case .serving, .pausing: beginReload(ofAll: reload.wish == .all, now: now)
         }
-        reload.isWanted = false
+        reload.wish = .none
     }
 
-    private func beginReload(now: Int) {
-        guard case .file(let path, _) = prepared.assignment.source else {
+    /// Looks for files that have changed, when it is time.
+    private func lookForChanges(now: Int) {
+        guard reload.isIdle, phase == .serving, let looksAt = watch?.looksAt, now >= looksAt else { return }
+        if watch?.hasChanged(now: now) == true { reload.wish = .materials }
+    }
+
+    /// - Parameter ofAll: the texts of the configuration are read again too.
+    private func beginReload(ofAll: Bool, now: Int) {
+        guard case .file(let path, _, _) = prepared.assignment.source else {
             return report(.notice, "SIGHUP: nothing to read again; the configuration stands on the command line")
         }
+        if !ofAll { report(.info, "a file that an 'ssl' section names has changed") }
         tellServiceManagerReloading()
         var source = prepared.assignment.source
-        let loaded = source.loadRecording()
+        let loaded = ofAll ? source.loadRecording() : source.refreshMaterials()
         for diagnostic in loaded.diagnostics {
             report(diagnostic.severity == .error ? .error : .warn, "\(diagnostic.location): \(diagnostic.message)")
         }
         guard let settings = loaded.settings else {
             let errors = loaded.diagnostics.filter { $0.severity == .error }
-            return fail(.invalid, "\(path) has \(errors.count == 1 ? "an error" : "\(errors.count) errors")", first: errors.first?.description)
+            let count = errors.count == 1 ? "an error" : "\(errors.count) errors"
+            return fail(.invalid, ofAll ? "\(path) has \(count)" : "\(count) in the files that have changed", first: errors.first?.description)
         }
         let candidate: ReloadCandidate
         do throws(LaunchFailure) {
@@ -76,7 +92,7 @@ extension Supervisor {
     }
 
     private func handOver(_ candidate: ReloadCandidate, to channel: ControlChannel) throws(LaunchFailure) {
-        let file = try memoryFile("weir-reload", candidate.assignment.encoded())
+        let file = try memoryFile("weir-reload", wiping: candidate.assignment.encoded())
         defer { close(file) }
         // A process that dies meanwhile is told about by SIGCHLD, which gives the candidate up.
         channel.send(.reload, [file])
@@ -103,6 +119,8 @@ extension Supervisor {
         prepared.logs = oldLogs
         use(logs: newLogs)
         prepared.listeners.refresh(prepared.settings, crew: prepared.crew)
+        watch = MaterialWatch(
+            prepared.assignment.source, every: prepared.settings.materialReloadMilliseconds, now: monotonicMilliseconds())
         channel?.send(.listenersReleased)
         reload.record.note(.taken)
         for word in candidate.postponed { report(.warn, "'\(word)' takes effect at the next start") }

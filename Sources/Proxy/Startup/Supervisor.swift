@@ -33,6 +33,8 @@ final class Supervisor {
     private var process: Int32 = 0
     private(set) var channel: ControlChannel?
     var reload = PendingReload()
+    /// Files whose change is a reason to reload.
+    var watch: MaterialWatch?
     private var policy = RestartPolicy()
     private var restarts = 0
     private var hasServed = false
@@ -48,6 +50,8 @@ final class Supervisor {
     init(_ prepared: PreparedRun, signals: Int32) throws(LaunchFailure) {
         self.prepared = prepared
         self.signals = signals
+        watch = MaterialWatch(
+            prepared.assignment.source, every: prepared.settings.materialReloadMilliseconds, now: monotonicMilliseconds())
         crashNotesDescriptor = cprocess_memory_file("weir-crash-notes", CrashNotes.memoryBytes)
         guard crashNotesDescriptor >= 0 else {
             throw LaunchFailure("no memory for crash notes: \(errorText(crashNotesDescriptor))")
@@ -110,7 +114,7 @@ final class Supervisor {
             }
         case SIGTERM, SIGINT: return stop()
         case SIGUSR1: reopenLogs()
-        case SIGHUP: reload.isWanted = true
+        case SIGHUP: reload.wish = .all
         default: break
         }
         return nil
@@ -172,7 +176,7 @@ final class Supervisor {
     }
 
     private func pollTimeout() -> Int32 {
-        let deadline = [backtrace?.deadline, reload.warnsAt].compactMap(\.self).min()
+        let deadline = [backtrace?.deadline, reload.warnsAt, reload.isIdle ? watch?.looksAt : nil].compactMap(\.self).min()
         let patience = deadline.map { Int32(clamping: max(1, $0 - monotonicMilliseconds())) } ?? -1
         return switch phase {
         case .starting, .serving: patience
@@ -243,7 +247,7 @@ final class Supervisor {
         var assignment = prepared.assignment
         assignment.restarts = restarts
         assignment.lastReload = reload.record
-        let file = try memoryFile("weir-assignment", assignment.encoded())
+        let file = try memoryFile("weir-assignment", wiping: assignment.encoded())
         defer { close(file) }
         // A process that dies meanwhile is told about by SIGCHLD; its end here is no news.
         channel.send(.assignment, [file])
@@ -338,7 +342,10 @@ final class Supervisor {
 }
 
 /// A file in memory that another process can be handed.
-func memoryFile(_ name: String, _ bytes: [UInt8]) throws(LaunchFailure) -> Int32 {
+///
+/// - Parameter wiping: what goes into it, and stays nowhere else.
+func memoryFile(_ name: String, wiping bytes: consuming [UInt8]) throws(LaunchFailure) -> Int32 {
+    defer { bytes.wipe() }
     let file = cprocess_memory_file(name, bytes.count)
     guard file >= 0 else { throw LaunchFailure("no memory for the hand-over: \(errorText(file))") }
     guard pwrite(file, bytes, bytes.count, 0) == bytes.count else {

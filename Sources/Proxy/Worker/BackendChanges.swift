@@ -112,6 +112,8 @@ extension Worker where Ring: ~Copyable {
     /// A backend leaves the choice: idle connections end now, others with their exchange, waiting exchanges go elsewhere.
     private mutating func leave(_ backend: UnsafeMutablePointer<Backend>) {
         backend.pointee.candidate = -1
+        // It opens no connection any more, and what it would need may go with its plan.
+        backend.pointee.limits.tls = nil
         backend.pointee.heldConnections &+= 1  // it stays while it is looked at
         wheel.clear(&backend.pointee.timer)
         while let idle = checkOut(backend) { close(idle) }
@@ -133,6 +135,7 @@ extension Worker where Ring: ~Copyable {
         }
         guard backend.pointee.candidate < 0, backend.pointee.connectionCount == 0, backend.pointee.heldConnections == 0 else { return }
         wheel.clear(&backend.pointee.timer)
+        forgetSession(backend)
         register.remove(backend.pointee.counters)
         servers[Int(backend.pointee.server)].backendCount -= 1
         backends.giveBack(backend.pointee.timer.slot)

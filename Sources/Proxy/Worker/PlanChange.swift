@@ -40,6 +40,7 @@ extension Worker where Ring: ~Copyable {
                 return WorkerListener(fd: listener.fd, server: place, id: listener.id)
             })
         queuesMayMove = true
+        handshakesMayMove = true
         routeDisplaced()
         mailbox.report(.adopted(delivery.plan.generation))
     }
@@ -81,6 +82,8 @@ extension Worker where Ring: ~Copyable {
             // Names are kept once: the same name has the same bytes. The first section of a name takes its addresses.
             guard let found = plan.backends.indices.first(where: { plan.backends[$0].names.pointee.name.start == name }) else {
                 backend.pointee.settingsIndex = -1
+                // It opens no connection any more, and what it would need may go with its plan.
+                backend.pointee.limits.tls = nil
                 backend.pointee.state = .draining
                 continue
             }
@@ -96,9 +99,14 @@ extension Worker where Ring: ~Copyable {
 
     /// Other limits for a backend: idle connections beyond them end now, the others after their exchange.
     private mutating func limit(_ backend: UnsafeMutablePointer<Backend>, to limits: BackendLimits) {
+        let isOtherTLS = backend.pointee.limits.tlsMark != limits.tlsMark
         backend.pointee.limits = limits
+        if isOtherTLS {
+            forgetSession(backend)
+            backend.pointee.sharedConnection = noSlot
+        }
         backend.pointee.heldConnections &+= 1  // it stays while it is looked at
-        while backend.pointee.connectionCount > limits.connectionsMax, let idle = checkOut(backend) { close(idle) }
+        while isOtherTLS || backend.pointee.connectionCount > limits.connectionsMax, let idle = checkOut(backend) { close(idle) }
         backend.pointee.heldConnections &-= 1
         var slot = backend.pointee.idleTop
         while slot != noSlot {

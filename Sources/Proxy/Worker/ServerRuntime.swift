@@ -24,6 +24,9 @@ struct ServerRuntime: BitwiseCopyable {
     /// Client connections, and how many of them are tunnels, which need no plan.
     var connections = 0
     var tunnels = 0
+    /// Handshakes of its clients that are under way, and clients that have to wait before theirs begins.
+    var handshakes: Int32 = 0
+    var newHandshakes = WaitingClients()
     /// Exchanges that wait in the queues that the server's own limit holds for.
     var pendingCount: Int32 = 0
     /// All backends × addresses, in the order of the configuration; one buffer for the life of the server.

@@ -15,6 +15,18 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var exchanges: Slab<Exchange>
     var connections: Slab<BackendConnection>
     var backends: Slab<Backend>
+    /// What connections under TLS have beside the others.
+    var links: Slab<TLSLink>
+    /// Where the content of one record is decrypted to; good until the next.
+    let plainRoom: UnsafeMutableRawPointer
+    /// Where bytes of backends are read to beyond their buffers; good until the next.
+    let bulkRoom: UnsafeMutableRawPointer
+    /// Clients whose handshake has begun and waits for its turn.
+    var begunHandshakes = WaitingClients()
+    /// Somebody waits whose turn may come in the next tick.
+    var handshakesMayMove = false
+    /// Steps of handshakes that may still be taken in this tick.
+    var handshakeStepsLeft = 0
     /// Places of servers, some of them empty perhaps; they move at a change of plans only.
     var servers: UnsafeMutablePointer<ServerRuntime>
     var serverCount: Int
@@ -133,6 +145,9 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         exchanges = Slab(capacity: clientsMax + 4096, tailBytes: fieldsRoom * MemoryLayout<FieldRange>.stride)
         connections = Slab(capacity: 65_536)
         backends = Slab(capacity: 4_096)
+        links = Slab(capacity: clientsMax + 65_536)
+        bulkRoom = .allocate(byteCount: Self.bulkRoomBytes, alignment: 4096)
+        plainRoom = .allocate(byteCount: Self.plainRoomBytes, alignment: 64)
         serverCount = 0
         servers = .allocate(capacity: 1)
         planUses = .allocate(capacity: 1)

@@ -25,12 +25,13 @@ extension Worker where Ring: ~Copyable {
         if hasIdleWork { wait = min(wait ?? .max, Self.idleWorkNanoseconds) }
         if let flush = logs.nanosecondsToFlush(now: clock.now) { wait = min(wait ?? .max, flush) }
         if backendsChanged { wait = min(wait ?? .max, Self.publishNanoseconds) }
-        if queuesMayMove || dirtyClients != noSlot || dirtyConnections != noSlot { wait = 0 }
+        if queuesMayMove || handshakesMayMove || dirtyClients != noSlot || dirtyConnections != noSlot { wait = 0 }
         let entered = ring.enter(waitNanoseconds: wait, gathering: wait == 0 ? .none : gathering)
         if entered > 0 { count(.submissions, Int(entered)) }
         clock = ring.readClock()
         count(.ticks)
         batchSize = 0
+        handshakeStepsLeft = Self.handshakeStepsPerTick
         tickNumber &+= 1
         let ready = ring.completionCount()
         var at = 0
@@ -42,6 +43,7 @@ extension Worker where Ring: ~Copyable {
         count(.completions, ready)
         while let timer = wheel.nextDue(now: clock.now) { onTimer(timer) }
         takeMail()
+        if handshakesMayMove { moveHandshakes() }
         if queuesMayMove { moveQueues() }
         flushDirty()
         if starvedCount > 0 { rearmStarved() }
@@ -159,6 +161,7 @@ extension Worker where Ring: ~Copyable {
         clients.usedBytes > clients.count &* clients.strideBytes &+ Self.trimSlackBytes
             || exchanges.usedBytes > exchanges.count &* exchanges.strideBytes &+ Self.trimSlackBytes
             || connections.usedBytes > connections.count &* connections.strideBytes &+ Self.trimSlackBytes
+            || links.usedBytes > links.count &* links.strideBytes &+ Self.trimSlackBytes
             || blocks.usedBytes > blocks.takenBytes &+ Self.trimSlackBytes
     }
 
@@ -173,8 +176,9 @@ extension Worker where Ring: ~Copyable {
         trimHelps = clients.trim(sliceBytes: Self.trimSliceBytes)
         trimHelps = exchanges.trim(sliceBytes: Self.trimSliceBytes) || trimHelps
         trimHelps = connections.trim(sliceBytes: Self.trimSliceBytes) || trimHelps
+        trimHelps = links.trim(sliceBytes: Self.trimSliceBytes) || trimHelps
         trimHelps = blocks.trim(sliceBytes: Self.trimSliceBytes) || trimHelps
-        counters.store(UInt64(clients.usedBytes + exchanges.usedBytes + connections.usedBytes), at: WorkerCounter.slabBytes.rawValue)
+        counters.store(UInt64(clients.usedBytes + exchanges.usedBytes + connections.usedBytes + links.usedBytes), at: WorkerCounter.slabBytes.rawValue)
         counters.store(UInt64(blocks.usedBytes), at: WorkerCounter.blockBytes.rawValue)
     }
 }

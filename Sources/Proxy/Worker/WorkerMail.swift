@@ -35,7 +35,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// How long a connection without a request may still begin one when the worker is to end: it may be on its way.
-    private static var lastRequestNanoseconds: UInt64 { 500_000_000 }
+    static var lastRequestNanoseconds: UInt64 { 500_000_000 }
 
     /// No new connections; those between two requests end now, the others with their answer.
     private mutating func startDraining(deadlineMilliseconds: Int) {
@@ -47,7 +47,7 @@ extension Worker where Ring: ~Copyable {
             let client = clients[slot]
             if client.pointee.isBetweenRequests {
                 close(client)
-            } else if client.pointee.state == .idle || client.pointee.state == .proxyHead {
+            } else if client.pointee.state == .idle || client.pointee.state == .proxyHead || client.pointee.state == .handshaking {
                 wheel.set(&client.pointee.timer, min(client.pointee.timer.deadline, clock.now &+ Self.lastRequestNanoseconds))
             }
         }

@@ -4,6 +4,9 @@
 struct ConfigurationFixture {
     var files: [String: [UInt8]]
     var environment: [String: String] = [:]
+    /// Directories of certificates, with the names in them.
+    var folders: [String: [String]] = [:]
+    var foreign = ForeignTexts()
 
     init(_ text: String, including files: [String: String] = [:], environment: [String: String] = [:]) {
         self.files = files.mapValues { Array($0.utf8) }
@@ -16,12 +19,21 @@ struct ConfigurationFixture {
         return bytes
     }
 
+    private var materials: MaterialReader {
+        var reader = MaterialReader.through(read)
+        reader.directory = { path throws(ReadFailure) in
+            guard let names = folders[path] else { throw ReadFailure(reason: "Not a directory") }
+            return names
+        }
+        return reader
+    }
+
     func load() -> (settings: GlobalSettings?, diagnostics: [Diagnostic]) {
-        loadConfiguration(path: "main.conf", environment: environment, read: read)
+        loadConfiguration(path: "main.conf", environment: environment, foreign: foreign, materials: materials, read: read)
     }
 
     func effective() -> (text: String?, diagnostics: [Diagnostic]) {
-        effectiveConfiguration(path: "main.conf", environment: environment, read: read)
+        effectiveConfiguration(path: "main.conf", environment: environment, foreign: foreign, materials: materials, read: read)
     }
 
     /// The messages as `weir check` prints them, without the name of the main file.

@@ -53,7 +53,7 @@ struct RoutingSettingsTests {
                 "uri-match = /a downstreams = a upstream-read-timeout = { 1, 500000 } upstream-write-timeout = 3 headers { forwarded-for = append } logging { request { enabled = true } }"
             ))
         #expect(own.bodyGapMilliseconds == 1500 && own.writeProgressMilliseconds == 3000)
-        #expect(own.scope.forwarded == ForwardingSettings(forwardedFor: .append))
+        #expect(own.scope.forwarded == ForwardingSettings(forwardedFor: .append, certificate: .init(pem: true)))
         #expect(own.scope.accessLog?.enabled == true)
     }
 

@@ -7,9 +7,11 @@ import Testing
 @Suite("Hand-over to the server process")
 struct HandoverTests {
     private let assignment = ServerAssignment(
-        source: .file(path: "weir.conf", texts: [.init(path: "weir.conf", bytes: [0, 255, 10]), .init(path: "b", bytes: [])]),
+        source: .file(
+            path: "weir.conf", texts: [.init(path: "weir.conf", bytes: [0, 255, 10]), .init(path: "b", bytes: [])],
+            materials: [.init(path: "k", content: .file(SecretBytes([1, 2]))), .init(path: "d", content: .directory(["a", "b"]))]),
         workers: 3, cpus: [4, 5, 6], listeners: [.init(worker: 0, server: 0, id: 4), .init(worker: 2, server: 1, id: 9)], logCount: 5,
-        hasAdminListener: true, rights: .init(user: 33, group: 44), restarts: 7)
+        hasAdminListener: true, rights: .init(user: 33, group: 44), restarts: 7, ticketSecret: SecretBytes([9, 8]))
 
     @Test("an assignment arrives as it was sent")
     func roundTrip() {

@@ -9,6 +9,14 @@ struct ByteQueue: BitwiseCopyable {
     private(set) var tail: UnsafeMutablePointer<Block>?
     private(set) var count = 0
 
+    init() {}
+
+    private init(head: UnsafeMutablePointer<Block>, tail: UnsafeMutablePointer<Block>?, count: Int) {
+        self.head = head
+        self.tail = tail
+        self.count = count
+    }
+
     @inline(__always)
     var isEmpty: Bool { count == 0 }
 
@@ -63,6 +71,51 @@ struct ByteQueue: BitwiseCopyable {
         count &+= block.count
     }
 
+    /// Takes over all blocks of another queue, behind its own.
+    mutating func append(contentsOf other: inout ByteQueue) {
+        guard let first = other.head else { return }
+        if let tail { tail.pointee.next = first } else { head = first }
+        tail = other.tail
+        count &+= other.count
+        other = ByteQueue()
+    }
+
+    /// Keeps the first `kept` bytes and gives the others away; an empty queue, and nothing changed, where no block was to be
+    /// had for those that share one with the last byte kept.
+    ///
+    /// What is kept stays where it is, for the kernel may be sending it.
+    mutating func split(at kept: Int, from pool: inout BlockPool) -> ByteQueue {
+        precondition(kept <= count, "more kept than queued")
+        var rest = ByteQueue()
+        if kept == 0 {
+            swap(&self, &rest)
+            return rest
+        }
+        var block = head
+        var left = kept
+        while let current = block, left > current.count {
+            left &-= current.count
+            block = current.pointee.next
+        }
+        guard let last = block else { return rest }
+        let shared = last.count &- left
+        if shared > 0 {
+            guard let size = BlockSize.holding(shared), let copy = pool.take(size) else { return rest }
+            memcpy(copy.bytes, last.begin + left, shared)
+            copy.pointee.end = Int32(truncatingIfNeeded: shared)
+            last.pointee.end &-= Int32(truncatingIfNeeded: shared)
+            rest.append(copy)
+        }
+        if let behind = last.pointee.next {
+            var others = ByteQueue(head: behind, tail: tail, count: count &- kept &- shared)
+            rest.append(contentsOf: &others)
+        }
+        last.pointee.next = nil
+        tail = last
+        count = kept
+        return rest
+    }
+
     /// Forgets the first `bytes` bytes and gives emptied blocks back.
     @inline(__always)
     mutating func consume(_ bytes: Int, into pool: inout BlockPool) {
@@ -91,15 +144,16 @@ struct ByteQueue: BitwiseCopyable {
         count = 0
     }
 
-    /// The first pieces, for one vectored send; `byteCount` tells how many bytes they hold.
-    func pieces(byteCount: inout Int) -> SendPieces {
+    /// The first pieces of at most `most` bytes, for one vectored send; `byteCount` tells how many bytes they hold.
+    func pieces(byteCount: inout Int, most: Int = .max) -> SendPieces {
         var pieces = SendPieces()
         byteCount = 0
         var block = head
-        while let current = block, pieces.count < SendPieces.countMax {
-            if current.count > 0 {
-                pieces.append(current.begin, current.count)
-                byteCount &+= current.count
+        while let current = block, pieces.count < SendPieces.countMax, byteCount < most {
+            let piece = min(current.count, most &- byteCount)
+            if piece > 0 {
+                pieces.append(current.begin, piece)
+                byteCount &+= piece
             }
             block = current.pointee.next
         }

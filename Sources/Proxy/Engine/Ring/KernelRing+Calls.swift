@@ -72,6 +72,11 @@ extension KernelRing {
 
     mutating func unsentBytes(_ socket: Int32) -> Int { max(0, Int(clinux_unsent_bytes(socket))) }
 
+    mutating func receiveNow(_ socket: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
+        let received = recv(socket, bytes, count, Int32(MSG_DONTWAIT))
+        return received < 0 ? Int(-errno) : received
+    }
+
     mutating func readNow(_ descriptor: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
         let got = read(descriptor, bytes, count)
         return got < 0 ? Int(-errno) : got

@@ -210,6 +210,14 @@ struct KernelRing: ~Copyable, RingPort {
     mutating func consumeCompletions(_ count: Int) { io_uring_cq_advance(ring, UInt32(truncatingIfNeeded: count)) }
 
     @inline(__always)
+    func bufferBytes(_ group: BufferGroup) -> Int {
+        switch group {
+        case .client: Self.clientBufferBytes
+        case .backend: Self.backendBufferBytes
+        }
+    }
+
+    @inline(__always)
     func bufferAddress(_ group: BufferGroup, _ buffer: UInt16) -> UnsafeRawPointer {
         switch group {
         case .client: clientRing.address(buffer)

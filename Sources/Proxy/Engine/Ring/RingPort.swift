@@ -35,6 +35,8 @@ protocol RingPort: ~Copyable {
     func completion(at index: Int) -> Completion
     mutating func consumeCompletions(_ count: Int)
 
+    /// Size of one buffer.
+    func bufferBytes(_ group: BufferGroup) -> Int
     func bufferAddress(_ group: BufferGroup, _ buffer: UInt16) -> UnsafeRawPointer
     mutating func returnBuffer(_ group: BufferGroup, _ buffer: UInt16)
     /// Lends the kernel more backend buffers when that many connections are active.
@@ -62,6 +64,9 @@ protocol RingPort: ~Copyable {
     mutating func splice(from: Int32, to: Int32, count: Int, more: Bool) -> Int
     /// Bytes that a socket has taken and not sent yet.
     mutating func unsentBytes(_ socket: Int32) -> Int
+    /// Takes what a socket holds already, at most `count` bytes: 0 = its peer has ended, -EAGAIN = it holds nothing. No receive
+    /// may be in flight on it.
+    mutating func receiveNow(_ socket: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int
     mutating func readNow(_ descriptor: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int
     /// Makes the next inline splice on a socket non-blocking.
     mutating func setNonBlocking(_ socket: Int32)

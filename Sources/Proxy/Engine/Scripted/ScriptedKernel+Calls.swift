@@ -125,6 +125,20 @@ extension ScriptedKernel {
         return moved
     }
 
+    func receiveNow(_ descriptor: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
+        guard let entry = open(descriptor, "receive"), let socket = openedSocket(descriptor, "receive") else { return Int(-EBADF) }
+        if entry.pointee.receiving >= 0 { complain("bytes taken from descriptor \(descriptor), where a receive is in flight") }
+        guard socket.toProxy.count > 0 else {
+            if socket.isResetForProxy { return Int(-ECONNRESET) }
+            return socket.peerEnded || socket.proxyStoppedReading ? 0 : Int(-EAGAIN)
+        }
+        var room = min(count, socket.toProxy.count)
+        if faults.strikes(.shortRead) { room = 1 + random.below(room) }
+        let got = socket.toProxy.read(into: bytes, room)
+        wakeSoon(socket.peer)
+        return got
+    }
+
     func readNow(_ descriptor: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
         guard let entry = open(descriptor, "read"), entry.pointee.kind == .pipeRead, let pipe = pipes[Int(entry.pointee.index)] else {
             return Int(-EBADF)

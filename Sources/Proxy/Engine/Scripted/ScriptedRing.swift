@@ -78,6 +78,9 @@ struct ScriptedRing: ~Copyable, RingPort {
     mutating func consumeCompletions(_ count: Int) { kernel.consumeCompletions(count) }
 
     @inline(never)
+    func bufferBytes(_ group: BufferGroup) -> Int { kernel.buffers(group).bytes }
+
+    @inline(never)
     func bufferAddress(_ group: BufferGroup, _ buffer: UInt16) -> UnsafeRawPointer { kernel.buffers(group).address(buffer) }
 
     @inline(never)
@@ -120,6 +123,11 @@ struct ScriptedRing: ~Copyable, RingPort {
 
     @inline(never)
     mutating func splice(from: Int32, to: Int32, count: Int, more: Bool) -> Int { kernel.splice(from: from, to: to, count) }
+
+    @inline(never)
+    mutating func receiveNow(_ socket: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
+        kernel.receiveNow(socket, into: bytes, count)
+    }
 
     @inline(never)
     mutating func readNow(_ descriptor: Int32, into bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {

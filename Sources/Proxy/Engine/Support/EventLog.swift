@@ -19,6 +19,8 @@ struct EventLog: BitwiseCopyable, @unchecked Sendable {
         /// Unit of `amount`, as "ms"; empty = there is no amount.
         fileprivate(set) var unit: StaticString = ""
         fileprivate(set) var amount: UInt64 = 0
+        /// Why, in a word that stands for itself; empty = there is none.
+        fileprivate(set) var reason: StaticString = ""
         /// errno of what failed; 0 = nothing did.
         fileprivate(set) var error: Int32 = 0
         fileprivate var subjectCount: UInt8 = 0
@@ -65,9 +67,10 @@ struct EventLog: BitwiseCopyable, @unchecked Sendable {
     ///   - subject: whose name or address it is about; copied.
     ///   - error: errno of what failed, in either sign.
     ///   - amount: a number with its unit, as 250 and "ms".
+    ///   - reason: why, in one word.
     func emit(
         _ level: Level, _ message: StaticString, subject: ByteSlice = .none, error: Int32 = 0, amount: UInt64 = 0,
-        unit: StaticString = ""
+        unit: StaticString = "", reason: StaticString = ""
     ) {
         guard UInt64(level.rawValue) <= clinux_load_relaxed(word(.threshold)) else { return }
         let written = word(.written).pointee
@@ -79,6 +82,7 @@ struct EventLog: BitwiseCopyable, @unchecked Sendable {
         event.message = message
         event.unit = unit
         event.amount = amount
+        event.reason = reason
         event.error = error == .min ? 0 : abs(error)
         if let start = subject.start {
             let count = min(max(subject.count, 0), Self.subjectBytesMax)
