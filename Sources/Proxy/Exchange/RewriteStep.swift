@@ -31,6 +31,7 @@ extension Worker where Ring: ~Copyable {
         var dropsHost = true
         if case .client = plan.pointee.host { dropsHost = false }
         exchange.pointee.identifierField = -1
+        let isEncrypted = clients[exchange.pointee.client].pointee.tls != nil
         var at = 0
         while at < exchange.pointee.fieldCount {
             let field = fields[at]
@@ -38,6 +39,7 @@ extension Worker where Ring: ~Copyable {
             if isTrusted {
                 drops =
                     plan.pointee.droppedOfTrusted.contains(field, bytes)
+                    || isEncrypted && plan.pointee.droppedOfTrustedUnderTLS.contains(field, bytes)
                     || ManagedFields.hasUnderscore(field, bytes) && plan.pointee.managed.contains(field, bytes)
                 if exchange.pointee.identifierField < 0, plan.pointee.identifier.contains(field, bytes),
                     isRequestIdentifier(bytes, start: Int(field.valueStart), length: Int(field.valueLength))

@@ -10,6 +10,8 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
     var dropped = FieldNameSet.empty
     /// The same where a trusted peer speaks.
     var droppedOfTrusted = FieldNameSet.empty
+    /// Besides, where the connection itself is encrypted: what this proxy has seen of a certificate counts.
+    var droppedOfTrustedUnderTLS = FieldNameSet.empty
     /// Names that only proxies say; with an underscore nobody does.
     var managed = FieldNameSet.empty
     /// The name of the field with the request's identifier alone.
@@ -56,9 +58,10 @@ struct RewritePlan: BitwiseCopyable, @unchecked Sendable {
         certificate = CertificateFields(settings.certificate, written: written, wants: wants, in: arena)
         let taken = edits.remove + edits.set.map(\.name) + ManagedFields.ownTalk + (settings.requestID ? [settings.requestIDName] : [])
         dropped = FieldNameSet(taken + ManagedFields.aboutClients + wants.fieldNames, in: arena)
-        // A peer that is trusted may tell of certificates that it has seen, unless this proxy looks at them itself.
-        let seenHere = certificate.saysAnything ? ManagedFields.aboutCertificates + wants.fieldNames : []
-        droppedOfTrusted = FieldNameSet(taken + forwarding.rewritten + seenHere, in: arena)
+        droppedOfTrusted = FieldNameSet(taken + forwarding.rewritten, in: arena)
+        if certificate.saysAnything {
+            droppedOfTrustedUnderTLS = FieldNameSet(ManagedFields.aboutCertificates + wants.fieldNames, in: arena)
+        }
         managed = FieldNameSet(ManagedFields.ownTalk + ManagedFields.aboutClients + wants.fieldNames, in: arena)
         if settings.requestID { identifier = FieldNameSet([settings.requestIDName], in: arena) }
         target = try rewrite.map { settings throws(Pattern.Complaint) in try URIRewrite(settings, in: arena) } ?? nil

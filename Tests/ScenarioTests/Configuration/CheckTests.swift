@@ -46,7 +46,7 @@ struct CheckTests {
         .init(
             testDescription: "a rule without a matcher", text: "server {\n  vhost a { rule r {\n downstreams = b } }\n" + good, place: "FILE:2:",
             says: "uri-match"),
-        .init(testDescription: "a word whose feature is to come", text: "server {\n  ssl { enabled = true }\n" + good, place: "FILE:2:", says: "TLS"),
+        .init(testDescription: "encryption without a certificate", text: "server {\n  ssl { enabled = true }\n" + good, place: "FILE:2:", says: "'cert'"),
         .init(
             testDescription: "a log token nobody knows",
             text: "server {\n  logging { request { enabled = true\n format = \"{STATSU}\" } }\n" + good, place: "FILE:3:", says: "STATUS"),
