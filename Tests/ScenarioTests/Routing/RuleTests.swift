@@ -89,11 +89,12 @@ struct RuleTests {
             for _ in 0..<20 {
                 let (response, time) = try timed { try client.get(hostile) }
                 #expect(response.who == "1")
-                #expect(time < .seconds(1) * Patience.factor)
+                #expect(time < .seconds(1) * Patience.factor * Patience.factor)
             }
             #expect(try client.get("/aaa").who == "0")
             try proxy.waitForOperatorLog(containing: "rule 'greedy', pattern '^/(a+)+$'")
-            #expect(proxy.operatorLog.split(separator: "\n").filter { $0.contains("greedy") }.count <= 6)
+            // So many in a second.
+            if !Patience.isStretched { #expect(proxy.operatorLog.split(separator: "\n").filter { $0.contains("greedy") }.count <= 6) }
         }
     }
 
