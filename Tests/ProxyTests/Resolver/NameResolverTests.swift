@@ -179,14 +179,16 @@ struct NameResolverTests {
 
     @Test("many names, each once, are asked for together")
     func manyNames() throws {
-        let names = (0..<200).map { "b\($0).test" }
+        // Under a sanitizer each question takes long.
+        let count = Patience.isStretched ? 40 : 200
+        let names = (0..<count).map { "b\($0).test" }
         let harness = try ResolverHarness(names + names)
         for (index, name) in names.enumerated() { harness.server.setAddresses(name, ["10.0.1.\(index)"], ttl: 60) }
         harness.start()
         #expect(harness.resolver.isResolved)
-        #expect(harness.changes().count == 200)
+        #expect(harness.changes().count == count)
         // A machine that is very slow has some of them asked again.
-        #expect(Set(harness.server.questions.map { "\($0.name) \($0.kind)" }).count == 400)
+        #expect(Set(harness.server.questions.map { "\($0.name) \($0.kind)" }).count == 2 * count)
     }
 
     @Test(
