@@ -27,8 +27,6 @@ struct TLSLink: BitwiseCopyable {
     /// Small records are sent until so many bytes have gone, counted anew after a pause.
     var burstBytes = 0
     var sealedAt: UInt64 = 0
-    /// The next in the line of handshakes that wait for their turn.
-    var nextWaiting = noSlot
 
     init(stream: TLSStream, slot: UInt32) {
         self.stream = stream
