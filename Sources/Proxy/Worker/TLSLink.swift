@@ -84,6 +84,36 @@ extension Worker where Ring: ~Copyable {
         return isMore
     }
 
+    /// What a call of `openRecord` came to.
+    typealias OpenedRecord = (opened: TLSOpened, isMoreToSend: Bool)
+
+    /// Decrypts the next record into `plainRoom`. What that makes us say goes out before what is queued in the plain; nil = no block
+    /// was to be had for keeping them apart.
+    mutating func openRecord(
+        _ input: inout TLSInput, _ queue: inout ByteQueue, _ link: UnsafeMutablePointer<TLSLink>
+    ) -> OpenedRecord? {
+        guard var plain = setPlainAside(&queue, link) else { return nil }
+        let opened = link.pointee.stream.open(&input, into: plainRoom, Self.plainRoomBytes, to: &queue, &blocks)
+        return (opened, putBack(&plain, to: &queue, link))
+    }
+
+    enum SealedAll {
+        /// All is records now, or there are some to send.
+        case done
+        /// No block was to be had, and there is nothing to send that would free one.
+        case noRoom
+        /// The stream has failed.
+        case failed
+    }
+
+    /// Makes records of all that is queued, as far as blocks are to be had.
+    mutating func sealAll(_ queue: inout ByteQueue, _ link: UnsafeMutablePointer<TLSLink>, recordBytes: Int) -> SealedAll {
+        guard link.pointee.isOpen, !link.pointee.sendsNoMore, queue.count > link.pointee.sealedBytes else { return .done }
+        if seal(&queue, link, recordBytes: recordBytes) { return .done }
+        if link.pointee.stream.failure != .none { return .failed }
+        return link.pointee.sealedBytes > 0 ? .done : .noRoom
+    }
+
     /// Turns everything in a queue that is not a record yet into records; false when no block was to be had for some of it,
     /// or the stream has failed.
     ///
