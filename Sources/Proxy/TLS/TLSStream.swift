@@ -315,7 +315,11 @@ extension TLSStream {
     /// Appends close_notify: nothing may be sealed any more. False = no block to be had, or the stream has failed.
     mutating func sealEnd(to output: inout ByteQueue, _ blocks: inout BlockPool) -> Bool {
         if failure != .none || !flags.contains(.done) || sealingBytes > 0 { return false }
-        guard ssl != nil else { return records.sayEnd(&output, &blocks) }
+        guard ssl != nil else {
+            let isSaid = records.sayEnd(&output, &blocks)
+            failure = records.failure
+            return isSaid
+        }
         if SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN != 0 { return true }
         guard let spare = lendRoom(Self.recordOverheadMax, of: output, &blocks) else { return false }
         let result = SSL_shutdown(ssl)
