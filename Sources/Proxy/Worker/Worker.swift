@@ -22,7 +22,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// Where bytes of backends are read to beyond their buffers; good until the next.
     let bulkRoom: UnsafeMutableRawPointer
     /// Clients whose handshake has begun and waits for its turn.
-    var begunHandshakes = WaitingClients()
+    let begunHandshakes: UnsafeMutablePointer<WaitingClients>
     /// Somebody waits whose turn may come in the next tick.
     var handshakesMayMove = false
     /// Steps of handshakes that may still be taken in this tick.
@@ -148,6 +148,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         links = Slab(capacity: clientsMax + 65_536)
         bulkRoom = .allocate(byteCount: Self.bulkRoomBytes, alignment: 4096)
         plainRoom = .allocate(byteCount: Self.plainRoomBytes, alignment: 64)
+        begunHandshakes = .allocate(capacity: 1)
+        begunHandshakes.initialize(to: WaitingClients())
         serverCount = 0
         servers = .allocate(capacity: 1)
         planUses = .allocate(capacity: 1)
