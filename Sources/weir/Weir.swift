@@ -12,7 +12,7 @@ struct Weir: ParsableCommand {
             All words of such a file:        weir help settings [WORD]
             """,
         subcommands: [
-            Run.self, Check.self, Doctor.self, Demo.self, Load.self, StubOrigin.self, Stat.self, Version.self, SettingsPage.self, ServerProcess.self,
+            Run.self, Check.self, Doctor.self, Demo.self, Load.self, StubOrigin.self, Stat.self, Version.self, Bench.self, SettingsPage.self, ServerProcess.self,
             OriginProcess.self, Manual.self,
         ],
         defaultSubcommand: Run.self)
