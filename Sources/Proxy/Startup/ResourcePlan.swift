@@ -163,7 +163,6 @@ struct ResourcePlan {
         }
     }
 
-    private func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
 }
 
 extension ListenAddress {
@@ -183,3 +182,6 @@ extension ListenAddress {
         }
     }
 }
+
+/// `1 pipe`, `2 pipes`.
+func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
