@@ -55,6 +55,9 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
             .count(
                 "debug-trap-at-request", .weir, \.settings.debugTrapAtRequest, 0...Int(Int32.max),
                 "Debugging: a worker traps at its n-th request, to see the restart; 0 never."),
+            .count(
+                "debug-burn-nanoseconds", .weir, \.settings.debugBurnNanoseconds, 0...1_000_000,
+                "Debugging: each request keeps its worker busy for about so long, to see that benchmarks notice; 0 not at all."),
         ] + processRows(),
         sections: [
             .section(

@@ -29,6 +29,8 @@ struct GlobalSettings: Sendable {
     var efficiencyMode = false
     /// Debug setting: the n-th request on a worker traps it; 0 = never.
     var debugTrapAtRequest = 0
+    /// Debug setting: how long each request keeps a worker busy with nothing, about; 0 = not at all.
+    var debugBurnNanoseconds = 0
     /// Entries of the table in which limits by client address are kept; 16 bytes each.
     var clientTableEntries = 65_536
     var servers: [ServerSettings] = []

@@ -94,7 +94,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// The last look at spare memory gave some back, or something has happened since.
     var trimHelps = true
     var requestsSeen: UInt64 = 0
-    var debugTrapAtRequest: UInt64
+    var debug: WorkerDebug
     var random: RandomSource
     let stickySecret: StickySecret
     /// Exchanges whose backend left while they waited for it; used during a change of addresses only.
@@ -165,7 +165,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         drainTimer.initialize(to: Timer(.worker, slot: 1))
         scratchFields = .allocate(capacity: Self.scratchFieldsMax)
         isEfficient = settings.efficiencyMode
-        debugTrapAtRequest = UInt64(max(settings.debugTrapAtRequest, 0))
+        debug = WorkerDebug(settings)
         random = RandomSource(seed: start.seed &+ UInt64(start.index))
         stickySecret = start.stickySecret
         dateText = .allocate(byteCount: 32, alignment: 1)
