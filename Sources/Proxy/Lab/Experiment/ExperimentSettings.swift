@@ -43,9 +43,9 @@ struct ScenarioSettings: Equatable, Sendable {
     var restMilliseconds = 0
     /// Connections that the proxy keeps to the origin; 0 = as many as there are clients.
     var backendConnections = 0
-    /// The CPU of the program under test, and those of everything else.
-    var testedCPU = 0
-    var otherCPU = 1
+    /// The CPUs of the program under test, and those of everything else.
+    var testedCPUs = [0]
+    var otherCPUs = [1]
 }
 
 /// A knob with the values that it takes in turn; with one value it is the same in all variants.

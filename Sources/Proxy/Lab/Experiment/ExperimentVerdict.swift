@@ -30,11 +30,10 @@ struct ExperimentVerdict {
                 if let comparison = PairedComparison.paired(base: base, new: new, seed: Self.seed) { found.append((variant, metric, comparison)) }
             }
         }
-        // What decides is one family of comparisons and the figures beside it another: the more one looks at besides, the less
-        // it must cost the question itself.
-        let deciding = experiment.decidingMetric
+        // Each metric is a question of its own, asked of every variant: what one looks at besides must not weaken the one that decides.
         var rows: [Row] = []
-        for family in [found.filter { $0.metric == deciding }, found.filter { $0.metric != deciding }] {
+        for metric in experiment.metrics {
+            let family = found.filter { $0.metric == metric }
             let corrected = Holm.corrected(family.map(\.comparison.probability))
             for (one, probability) in zip(family, corrected) {
                 rows.append(

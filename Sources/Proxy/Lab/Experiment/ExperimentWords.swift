@@ -59,9 +59,33 @@ private func scenarioRows() -> SectionRows<ScenarioSettings> {
             .duration("warm-up", .weir, \.warmUpMilliseconds, 0...600_000, "Load before it that does not count."),
             .duration("rest", .weir, \.restMilliseconds, 0...600_000, "Rest after it, before memory is looked at."),
             .count("backend-connections", .weir, \.backendConnections, 0...65_535, "Connections to the origin; 0 = as many as clients."),
-            .count("tested-cpu", .weir, \.testedCPU, 0...1_023, "CPU of the program under test."),
-            .count("other-cpu", .weir, \.otherCPU, 0...1_023, "CPU of load and origin."),
+            processors("tested-cpus", \.testedCPUs, "CPUs of the program under test, as 0 or 0-1,4."),
+            processors("other-cpus", \.otherCPUs, "CPUs of load and origin."),
         ])
+}
+
+private func processors(_ word: String, _ path: WritableKeyPath<ScenarioSettings, [Int]>, _ sentence: String) -> Setting<ScenarioSettings> {
+    .checked(
+        word, .weir, .text, sentence,
+        assign: { scenario, value in
+            guard let cpus = value.text.flatMap(cpuNumbers) else { return .error("takes numbers of CPUs, as 0 or 0-1,4") }
+            scenario[keyPath: path] = cpus
+            return .fine
+        },
+        show: { $0[keyPath: path].map { "\($0)" }.joined(separator: ",") })
+}
+
+/// `0-1,4` → 0, 1, 4; nil for what is no such list.
+func cpuNumbers(_ text: String) -> [Int]? {
+    var numbers: Set<Int> = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+        guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], (0...1_023).contains(first),
+            (first...1_023).contains(last)
+        else { return nil }
+        numbers.formUnion(first...last)
+    }
+    return numbers.sorted()
 }
 
 private func knobRows() -> SectionRows<KnobSettings> {
@@ -136,9 +160,6 @@ private func finishExperiment(_ experiment: inout ExperimentSettings, _ section:
         for knob in experiment.knobs where knob.knob.kind == .setting {
             section.reader.diagnostics.error(knob.location, "the origin reads no configuration; a setting needs target = proxy")
         }
-    }
-    if experiment.scenario.testedCPU == experiment.scenario.otherCPU {
-        section.warning("scenario", "the program under test and the load share a CPU, so that each disturbs the other")
     }
 }
 

@@ -18,6 +18,8 @@ final class LabGuard: Sendable {
         var pipe: Int32 = -1
         var children: Set<pid_t> = []
         var isEnding = false
+        /// Folder of files that nobody needs after the lab.
+        var scratch: String?
     }
 
     private let state = Mutex(State())
@@ -70,12 +72,24 @@ final class LabGuard: Sendable {
                 state.pipe = -1
                 state.watcher = 0
             }
+            if let scratch = state.scratch {
+                for name in directoryEntries(scratch) { unlink("\(scratch)/\(name)") }
+                rmdir(scratch)
+                state.scratch = nil
+            }
             return outcomes
         }
     }
 
+    /// A folder to empty and remove at the end.
+    func scratch(_ path: String) { state.withLock { $0.scratch = path } }
+
     /// Processes that have to end with the lab.
-    func adopt(_ process: pid_t) { state.withLock { _ = $0.children.insert(process) } }
+    func adopt(_ process: pid_t) {
+        state.withLock {
+            if $0.isEnding { kill(process, SIGKILL) } else { $0.children.insert(process) }
+        }
+    }
     func release(_ process: pid_t) { state.withLock { _ = $0.children.remove(process) } }
 
     private static func startWatcher(_ journalPath: String) throws(LabFailure) -> (pid_t, Int32) {
@@ -109,6 +123,8 @@ final class LabGuard: Sendable {
             return state.children
         }
         for child in children { kill(child, SIGTERM) }
+        // What still writes into the folder of the lab would leave files behind.
+        for child in children { waitpid(child, nil, 0) }
         for outcome in end() { say(outcome.sentence) }
         say("ended by a signal; everything is as it was before")
         _exit(128 + number)
