@@ -9,7 +9,7 @@ func experimentRows() -> SectionRows<ExperimentSettings> {
             .custom(
                 "target", .weir, .choice(ExperimentSettings.Target.allCases.map(\.rawValue)),
                 "Who is under test: the proxy, or the origin alone.",
-                assign: { $0.target = $1.text.flatMap(ExperimentSettings.Target.init) ?? .proxy }, show: { $0.target.rawValue }),
+                assign: { $0.target = ExperimentSettings.Target(rawValue: $1.text) ?? .proxy }, show: { $0.target.rawValue }),
             .count(
                 "rounds", .weir, \.rounds, ExperimentSettings.roundsRange,
                 "How often each variant is measured; six is the least that can convince."),
@@ -51,7 +51,7 @@ private func scenarioRows() -> SectionRows<ScenarioSettings> {
         blank: ScenarioSettings(),
         settings: [
             .custom(
-                "path", .weir, .text, "The path that is asked for.", assign: { $0.path = $1.text ?? "/" }, show: { quotedText($0.path) }),
+                "path", .weir, .text, "The path that is asked for.", assign: { $0.path = $1.text }, show: { quotedText($0.path) }),
             .size("body-size", .weir, \.bodyBytes, 0...(1 << 32), "Bytes of each answer."),
             .count("connections", .weir, \.connections, 1...100_000, "Client connections."),
             .count("rate", .weir, \.rate, 0...10_000_000, "Requests per second by timetable; 0 = as many as are answered."),
@@ -68,7 +68,7 @@ private func processors(_ word: String, _ path: WritableKeyPath<ScenarioSettings
     .checked(
         word, .weir, .text, sentence,
         assign: { scenario, value in
-            guard let cpus = value.text.flatMap(cpuNumbers) else { return .error("takes numbers of CPUs, as 0 or 0-1,4") }
+            guard let cpus = cpuNumbers(value.text) else { return .error("takes numbers of CPUs, as 0 or 0-1,4") }
             scenario[keyPath: path] = cpus
             return .fine
         },
@@ -94,10 +94,10 @@ private func knobRows() -> SectionRows<KnobSettings> {
         settings: [
             .custom(
                 "kind", .weir, .choice(Knob.Kind.allCases.filter { !$0.isForProfiles }.map(\.rawValue)), "What kind of thing it is.",
-                assign: { $0.knob.kind = $1.text.flatMap(Knob.Kind.init) ?? .setting }, show: { $0.knob.kind.rawValue }),
+                assign: { $0.knob.kind = Knob.Kind(rawValue: $1.text) ?? .setting }, show: { $0.knob.kind.rawValue }),
             .custom(
                 "in", .weir, .choice(["global", "server", backendWord]), "Where a setting stands.",
-                assign: { $0.knob.place = $1.text ?? "server" }, show: { $0.knob.place }),
+                assign: { $0.knob.place = $1.text }, show: { $0.knob.place }),
             .custom(
                 "values", .weir, .list, "The values it takes; the first is what the others are compared with.",
                 assign: { knob, value in
@@ -160,13 +160,5 @@ private func finishExperiment(_ experiment: inout ExperimentSettings, _ section:
         for knob in experiment.knobs where knob.knob.kind == .setting {
             section.reader.diagnostics.error(knob.location, "the origin reads no configuration; a setting needs target = proxy")
         }
-    }
-}
-
-extension SettingValue {
-    /// The text of a value whose kind is a text, a path or a choice.
-    var text: String? {
-        if case .text(let text) = self { return text }
-        return nil
     }
 }

@@ -48,10 +48,10 @@ private func profileLineRows() -> SectionRows<ProfileLine> {
         settings: [
             .custom(
                 "kind", .weir, .choice(Knob.Kind.allCases.filter { $0 != .originOption && $0 != .loadOption }.map(\.rawValue)),
-                "What kind of thing it is.", assign: { $0.knob.kind = $1.text.flatMap(Knob.Kind.init) ?? .setting }, show: { $0.knob.kind.rawValue }),
+                "What kind of thing it is.", assign: { $0.knob.kind = Knob.Kind(rawValue: $1.text) ?? .setting }, show: { $0.knob.kind.rawValue }),
             .custom(
                 "in", .weir, .choice(["global", "server", backendWord]), "Where a setting stands.",
-                assign: { $0.knob.place = $1.text ?? "server" }, show: { $0.knob.place }),
+                assign: { $0.knob.place = $1.text }, show: { $0.knob.place }),
             .text("value", .weir, \.value, "The value it gets."),
             .text("reason", .weir, \.reason, "Why."),
             .text("experiment", .weir, \.experiment, "The experiment that measured it."),
