@@ -59,7 +59,8 @@ private func profileLineRows() -> SectionRows<ProfileLine> {
         ],
         finish: { line, section in
             let name = line.knob.name
-            let diagnostics = { (sentence: String) in section.reader.diagnostics.error(line.location, sentence) }
+            let location = line.location
+            let diagnostics = { (sentence: String) in section.reader.diagnostics.error(location, sentence) }
             if let complaint = line.knob.complaint { diagnostics("'\(name)' \(complaint)") }
             if line.knob.kind == .setting, let complaint = settingComplaint(line.knob) { diagnostics(complaint) }
             if line.value == nil { diagnostics("'\(name)' has no value") }
