@@ -97,7 +97,7 @@ private struct LabRun {
             experiment: experiment, measurements: measurements, verdict: verdict, date: today(), machine: .gather(), versions: Versions.all,
             source: readTextFile(experiment.location.file) ?? "")
         let folder = "\(results)/\(experiment.name)"
-        makeFolders(folder)
+        ensureFolders(folder)
         try write(file: folder + "/raw.json", page.raw.printed() + "\n")
         try write(file: folder + "/index.html", page.html)
         return verdict.sentence + "\n\(folder)/index.html"

@@ -26,6 +26,11 @@ extension JSONText {
         case .text, .truth, .null, .list, .object: nil
         }
     }
+    /// The number if it was written without a fraction and fits.
+    var whole: Int? {
+        if case .number(let value) = self { return value }
+        return nil
+    }
     var string: String? {
         if case .text(let text) = self { return text }
         return nil

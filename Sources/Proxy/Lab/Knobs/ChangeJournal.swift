@@ -28,7 +28,7 @@ final class ChangeJournal {
         self.path = path
         self.files = files
         boot = readTextFile("/proc/sys/kernel/random/boot_id")?.trimmedLine ?? "unknown"
-        if let slash = path.lastIndex(of: "/"), slash > path.startIndex { makeFolders(String(path[..<slash])) }
+        if let slash = path.lastIndex(of: "/"), slash > path.startIndex { ensureFolders(String(path[..<slash])) }
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
             throw LabFailure("cannot open the journal \(path): \(errorText(errno)); name another one with --journal")
@@ -203,7 +203,7 @@ final class ChangeJournal {
 }
 
 /// Makes a folder and those around it; failures show when something is put there.
-func makeFolders(_ path: String) {
+func ensureFolders(_ path: String) {
     var at = path.startIndex
     while let slash = path[at...].dropFirst().firstIndex(of: "/") {
         mkdir(String(path[..<slash]), 0o755)
