@@ -27,7 +27,7 @@ public struct BenchRequest: Sendable {
 /// `weir bench run`: measures and writes results; 1 when this build is worse than the one it was to be compared with.
 public func benchRun(_ request: BenchRequest) -> Int32 {
     do throws(BenchFailure) {
-        let suite = BenchSuite(folder: request.suite)
+        let suite = BenchSuite(folder: request.suite, say: say)
         let scenarios = try suite.scenarios(named: request.scenarios, quickOnly: request.quickOnly)
         raiseOpenFiles()
         let folder = try makeWorkFolder()
@@ -118,7 +118,7 @@ public func benchReport(_ paths: [String], html: String, history: String?, plot:
 /// `weir bench list`: scenarios and rivals, and what is missing here.
 public func benchList(suite folder: String) -> Int32 {
     do throws(BenchFailure) {
-        let suite = BenchSuite(folder: folder)
+        let suite = BenchSuite(folder: folder, say: say)
         var text = "scenarios (* = quick)\n"
         for scenario in try suite.scenarios(named: [], quickOnly: false) {
             text += "  \(scenario.isQuick ? "*" : " ") \(padded(scenario.name, 20))\(scenario.sentence ?? "")\n"

@@ -21,7 +21,8 @@ struct BenchReport {
 
     var html: String {
         var page = HTMLPage(title: "Weir: benchmarks")
-        page.paragraph("Machine: \(MachineFacts.sentence(results.first?.machine)). Figures are medians over rounds in which all took turns; whiskers are 95 % intervals by bootstrap.")
+        page.paragraph(
+            "Machine: \(MachineFacts.sentence(results.first?.machine)). Figures are medians over rounds in which all took turns; whiskers are 95 % intervals by bootstrap.")
         page.list(results.map(\.subject.told))
         overview(&page)
         for comparison in comparisons { compare(comparison, &page) }

@@ -23,6 +23,8 @@ struct BenchScenario: Equatable, Sendable {
         /// Rules that are looked through for each request; 0 = everything goes to the one backend.
         var rules = 0
         var backendConnections = 512
+        /// Requests of one moment that share a backend connection, where the proxy can do that; 1 = none.
+        var pipeline = 1
     }
 
     struct OriginWork: Equatable, Sendable {
@@ -89,7 +91,7 @@ struct BenchScenario: Equatable, Sendable {
     var templateValues: [String: ConfigTemplate.Value] {
         [
             "tls": .flag(proxy.tls), "resumption": .flag(proxy.resumption), "access-log": .flag(proxy.accessLog), "rules": .number(proxy.rules),
-            "pool": .number(proxy.backendConnections), "websocket": .flag(load.websocket),
+            "pool": .number(proxy.backendConnections), "pipeline": .number(proxy.pipeline > 1 ? proxy.pipeline : 0), "websocket": .flag(load.websocket),
         ]
     }
 

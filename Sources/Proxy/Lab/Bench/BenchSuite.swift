@@ -3,6 +3,8 @@ import Glibc
 /// The folder with scenarios and rivals, and how to come by what is measured.
 struct BenchSuite {
     let folder: String
+    /// Told what takes long, and what is left out.
+    let say: (String) -> Void
 
     /// All of them or those named, in the order of their names or of the naming.
     func scenarios(named names: [String], quickOnly: Bool) throws(BenchFailure) -> [BenchScenario] {
@@ -66,7 +68,7 @@ struct BenchSuite {
         }
         let program = "\(tree)/.build/release/weir"
         if access(program, X_OK) != 0 {
-            write("weir: building \(commit) in \(tree); this takes some minutes\n", to: STDERR_FILENO)
+            say("building \(commit) in \(tree); this takes some minutes")
             let command = ["swift", "build", "-c", "release", "--product", "weir", "--package-path", tree]
             guard let built = runToEnd(command, seconds: 3_600, logPath: "\(work)/build.log"), built.code == 0 else {
                 throw BenchFailure("\(commit) does not build: \((textOfFile("\(work)/build.log") ?? "").split(separator: "\n").suffix(3).joined(separator: " / "))")
@@ -80,7 +82,7 @@ struct BenchSuite {
     func rival(_ name: String, folder work: String) throws(BenchFailure) -> BenchSubject? {
         let rival = try readRival(name)
         guard rival.isInstalled else {
-            write("weir: \(name) is not installed and is left out\n", to: STDERR_FILENO)
+            say("\(name) is not installed and is left out")
             return nil
         }
         return BenchSubject(name: name, kind: .rival, rival: rival, version: firstLine(rival.version, work))
@@ -112,6 +114,3 @@ extension BenchSubject {
     /// Its name as a file's.
     var fileName: String { String(name.map { $0.isLetter || $0.isNumber || "-._+".contains($0) ? $0 : "_" }) }
 }
-
-/// Writes a line for people.
-private func write(_ text: String, to descriptor: Int32) { _ = text.withCString { Glibc.write(descriptor, $0, strlen($0)) } }

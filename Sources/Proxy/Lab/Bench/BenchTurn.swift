@@ -79,6 +79,7 @@ final class BenchTurn {
         values["certificate"] = .text("\(plan.folder)/certificate.pem")
         values["key"] = .text("\(plan.folder)/key.pem")
         values["both"] = .text("\(plan.folder)/both.pem")
+        values["root"] = .flag(geteuid() == 0)
         values["settings"] = .text(subject.settings)
         values["program"] = .text(subject.program ?? subject.rival.name)
         for name in subject.rival.templates {
@@ -104,7 +105,7 @@ final class BenchTurn {
     /// A short load to warm up, then the one that counts.
     func measure(into round: inout BenchRound, countsSystemCalls: Bool) throws(BenchFailure) {
         _ = try load(seconds: plan.warmUpSeconds(of: scenario))
-        var load = try LoadRun(plan, scenario, port: port, seconds: plan.seconds(of: scenario))
+        var load = try BenchLoad(plan, scenario, port: port, seconds: plan.seconds(of: scenario))
         let begun = monotonicSeconds()
         let machine = MachineWatch.now()
         let before = ProcessFigures(of: process.pid, memory: false)
@@ -151,7 +152,7 @@ final class BenchTurn {
     }
 
     private func load(seconds: Double) throws(BenchFailure) -> LoadResult {
-        var load = try LoadRun(plan, scenario, port: port, seconds: seconds)
+        var load = try BenchLoad(plan, scenario, port: port, seconds: seconds)
         try load.start()
         guard load.waitForEnd({ _ in }) else { throw BenchFailure("the load of \(scenario.name) does not end") }
         return try load.result()
@@ -180,7 +181,7 @@ final class BenchTurn {
 }
 
 /// One load against a port.
-struct LoadRun {
+struct BenchLoad {
     private let command: [String]
     private let folder: String
     private let cpus: [Int]
@@ -191,7 +192,7 @@ struct LoadRun {
         folder = plan.folder
         cpus = plan.layout.load
         self.seconds = seconds
-        let url = "\(scenario.proxy.tls ? "https" : scenario.load.websocket ? "ws" : "http")://127.0.0.1:\(port)\(scenario.load.path ?? "/")"
+        let url = "\(scenario.proxy.tls ? "https" : "http")://127.0.0.1:\(port)\(scenario.load.path ?? "/")"
         command =
             [plan.generator, "load", url, "--duration", "\(Int(seconds * 1_000))ms", "--warm-up", "0s", "--json", "\(folder)/load.json", "--report-anyway"]
             + scenario.loadOptions

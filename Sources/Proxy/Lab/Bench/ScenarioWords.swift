@@ -32,6 +32,7 @@ private func proxyRows() -> SectionRows<BenchScenario.ProxyWork> {
             .flag("access-log", .weir, \.accessLog, "Whether each request is logged, buffered, to a file."),
             .count("rules", .weir, \.rules, 0...ConfigTemplate.repeatedMax, "Rules for paths under /rule0/, /rule1/ … that a request is chosen by."),
             .count("backend-connections", .weir, \.backendConnections, 1...65_535, "Connections to the origin that are kept."),
+            .count("pipeline", .weir, \.pipeline, 1...64, "Requests that share one of four backend connections, where a proxy can do that."),
         ])
 }
 

@@ -39,14 +39,16 @@ struct SVGDrawing {
             case 0: "<circle cx=\"\(Self.number(x))\" cy=\"\(Self.number(y))\" r=\"3.4\">"
             case 1: "<rect x=\"\(Self.number(x - 3.2))\" y=\"\(Self.number(y - 3.2))\" width=\"6.4\" height=\"6.4\">"
             case 2: "<polygon points=\"\(Self.number(x)),\(Self.number(y - 4.2)) \(Self.number(x + 4)),\(Self.number(y + 3.2)) \(Self.number(x - 4)),\(Self.number(y + 3.2))\">"
-            default: "<polygon points=\"\(Self.number(x)),\(Self.number(y - 4.4)) \(Self.number(x + 4.4)),\(Self.number(y)) \(Self.number(x)),\(Self.number(y + 4.4)) \(Self.number(x - 4.4)),\(Self.number(y))\">"
+            default:
+                "<polygon points=\"\(Self.number(x)),\(Self.number(y - 4.4)) \(Self.number(x + 4.4)),\(Self.number(y)) \(Self.number(x)),\(Self.number(y + 4.4)) \(Self.number(x - 4.4)),\(Self.number(y))\">"
             }
         let name = shape.dropFirst().prefix { $0 != " " }
         body += "<\(name) class=\"\(Self.color(series))\"" + shape.dropFirst(1 + name.count) + "<title>\(escapedForMarkup(told))</title></\(name)>\n"
     }
 
     mutating func bar(x: Double, y: Double, width: Double, height: Double, series: Int, told: String) {
-        body += "<rect class=\"\(Self.color(series))\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" width=\"\(Self.number(max(width, 0.5)))\" height=\"\(Self.number(height))\" rx=\"1.5\"><title>\(escapedForMarkup(told))</title></rect>\n"
+        body +=
+            "<rect class=\"\(Self.color(series))\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\" width=\"\(Self.number(max(width, 0.5)))\" height=\"\(Self.number(height))\" rx=\"1.5\"><title>\(escapedForMarkup(told))</title></rect>\n"
     }
 
     private static func color(_ series: Int) -> String { "s\(series % PlotColors.seriesMax)" }
