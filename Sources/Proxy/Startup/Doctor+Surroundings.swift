@@ -1,7 +1,7 @@
 /// Findings about what stands around a process: clock, processors, network devices, libraries.
 extension Doctor {
     var spareFeatures: Finding {
-        let reason = "measured and not worth it (docs/TUNING.md): zero copy and bundles gain nothing on small answers, a submission thread takes a processor"
+        let reason = "a submission thread costs more than it saves (tuning/experiments/submission-thread.conf), the others gained nothing over loopback"
         if facts.ring.refusal != 0 { return .good("io_uring, not used", "not tried, as io_uring is refused", because: reason) }
         let found = RingProbe.Spare.allCases.filter { facts.ring.spares.contains($0) }.map(\.rawValue)
         return .good("io_uring, not used", found.isEmpty ? "nothing more found" : "found: " + found.joined(separator: ", "), because: reason)

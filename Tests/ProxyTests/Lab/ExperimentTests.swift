@@ -132,7 +132,7 @@ struct ExperimentVerdictTests {
         let verdict = verdict(factor: 1.2)
         let row = try #require(verdict.deciding.first)
         #expect(row.verdict == .worse && abs(row.comparison.change - 0.2) < 0.02)
-        #expect(verdict.sentence.hasPrefix("Against spliced, CPU time per request is with copied +"))
+        #expect(verdict.sentence.hasPrefix("CPU time per request against 'spliced': 'copied' +"))
         #expect(verdict.sentence.contains("worse") && verdict.drifts.isEmpty)
     }
 

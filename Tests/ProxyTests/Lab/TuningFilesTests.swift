@@ -47,12 +47,14 @@ struct TuningFilesTests {
         }
     }
 
-    @Test("a line without reason or evidence is refused", arguments: [
-        ("kind = sysctl value = 1 not-measurable = 'x'", "has no reason"),
-        ("kind = sysctl value = 1 reason = 'x'", "says neither which experiment measured it nor why"),
-        ("kind = sysctl value = 1 reason = 'x' experiment = a not-measurable = 'y'", "cannot be measured by an experiment and not-measurable too"),
-        ("kind = sysctl reason = 'x' experiment = a", "has no value"),
-    ])
+    @Test(
+        "a line without reason or evidence is refused",
+        arguments: [
+            ("kind = sysctl value = 1 not-measurable = 'x'", "has no reason"),
+            ("kind = sysctl value = 1 reason = 'x'", "says neither which experiment measured it nor why"),
+            ("kind = sysctl value = 1 reason = 'x' experiment = a not-measurable = 'y'", "cannot be measured by an experiment and not-measurable too"),
+            ("kind = sysctl reason = 'x' experiment = a", "has no value"),
+        ])
     func refused(line: String, message: String) {
         let text = "purpose = 'x'\nset net.core.somaxconn { \(line) }\n"
         let loaded = loadProfile(path: "p.conf", environment: [:]) { (_: String) throws(ReadFailure) in Array(text.utf8) }

@@ -38,7 +38,8 @@ struct ExperimentPlan {
         let fixed = experiment.knobs.filter { $0.values.count == 1 }.map { "\($0.knob.name) = \($0.values[0])" }
         if !fixed.isEmpty { text += "  in all of them: \(fixed.joined(separator: ", "))\n" }
         let load = scenario.rate == 0 ? "each asking as soon as it is answered" : "\(scenario.rate) requests per second"
-        text += "  \(experiment.target.rawValue) on CPU \(Self.list(scenario.testedCPUs)), the rest on CPU \(Self.list(scenario.otherCPUs)): answers of \(sizeText(scenario.bodyBytes)) bytes, "
+        text +=
+            "  \(experiment.target.rawValue) on CPU \(Self.list(scenario.testedCPUs)), the rest on CPU \(Self.list(scenario.otherCPUs)): answers of \(sizeText(scenario.bodyBytes)) bytes, "
         text += "\(plural(scenario.connections, "connection")), \(load)\n"
         let order = experiment.order.prefix(variants.count * 2).map { Self.letter($0.variant) }.joined(separator: " ")
         text += "  \(experiment.rounds) rounds (\(order) …) of \(durationText(scenario.durationMilliseconds)) after \(durationText(scenario.warmUpMilliseconds)) of warm-up: "

@@ -67,11 +67,13 @@ struct ExperimentVerdict {
         guard !deciding.isEmpty else { return "No verdict: no round brought figures for both sides." }
         let base = variants[0].name
         let parts = deciding.map { row in
-            "with \(variants[row.variant].name) \(Self.tell(row))"
+            "'\(variants[row.variant].name)' \(Self.tell(row))"
         }
-        var sentence = "Against \(base), \(experiment.decidingMetric.noun) is " + parts.joined(separator: "; ") + "."
+        let noun = experiment.decidingMetric.noun
+        var sentence = noun.prefix(1).uppercased() + noun.dropFirst() + " against '\(base)': " + parts.joined(separator: "; ") + "."
         if let drift = drifts.first {
-            sentence += " The machine wandered meanwhile (\(drift.metric.noun) \(FigureText.change(drift.drift.relativeChange)) from first to last); taking turns weighs it on all alike, but repeat it on a quiet machine."
+            sentence +=
+                " The machine wandered meanwhile (\(drift.metric.noun) \(FigureText.change(drift.drift.relativeChange)) from first to last); taking turns weighs it on all alike, but repeat it on a quiet machine."
         }
         return sentence
     }

@@ -45,7 +45,7 @@ final class LabGuard: Sendable {
         let failure: LabFailure? = state.withLock { state in
             if state.isEnding { return LabFailure("the lab is being ended") }
             do throws(LabFailure) {
-                if state.watcher == 0 { (state.watcher, state.pipe) = try Self.startWatcher(journalPath) }
+                if state.watcher == 0 { (state.watcher, state.pipe) = try Self.startWatcher(journalPath, scratch: state.scratch) }
                 try state.journal?.change(path, to: value)
                 return nil
             } catch {
@@ -72,11 +72,8 @@ final class LabGuard: Sendable {
                 state.pipe = -1
                 state.watcher = 0
             }
-            if let scratch = state.scratch {
-                for name in directoryEntries(scratch) { unlink("\(scratch)/\(name)") }
-                rmdir(scratch)
-                state.scratch = nil
-            }
+            if let scratch = state.scratch { Self.remove(scratch) }
+            state.scratch = nil
             return outcomes
         }
     }
@@ -92,12 +89,12 @@ final class LabGuard: Sendable {
     }
     func release(_ process: pid_t) { state.withLock { _ = $0.children.remove(process) } }
 
-    private static func startWatcher(_ journalPath: String) throws(LabFailure) -> (pid_t, Int32) {
+    private static func startWatcher(_ journalPath: String, scratch: String?) throws(LabFailure) -> (pid_t, Int32) {
         var read: Int32 = -1
         var write: Int32 = -1
         guard cprocess_pipe(&read, &write) == 0 else { throw LabFailure("cannot make a pipe: \(errorText(errno))") }
         defer { close(read) }
-        let process = spawnSelf(labWatchCommand, control: read, variables: [journalVariable: journalPath])
+        let process = spawnSelf(labWatchCommand, control: read, variables: [journalVariable: journalPath, scratchVariable: scratch ?? ""])
         guard process > 0 else {
             close(write)
             throw LabFailure("cannot start the process that restores settings: \(errorText(process)); nothing was changed")
@@ -106,6 +103,14 @@ final class LabGuard: Sendable {
     }
 
     fileprivate static let journalVariable = "WEIR_LAB_JOURNAL"
+    fileprivate static let scratchVariable = "WEIR_LAB_SCRATCH"
+
+    /// Empties and removes a folder that the lab made.
+    fileprivate static func remove(_ scratch: String) {
+        guard scratch.hasPrefix("/tmp/weir-lab-") else { return }
+        for name in directoryEntries(scratch) { unlink("\(scratch)/\(name)") }
+        rmdir(scratch)
+    }
 
     /// Ends the program in good order on SIGINT, SIGTERM and SIGHUP: from a thread that waits for them.
     func handleSignals() {
@@ -157,7 +162,8 @@ private func waitForSignal(_ context: UnsafeMutableRawPointer?) -> UnsafeMutable
 /// than to outlive the lab for a moment.
 public func runLabWatch() -> Int32 {
     for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE] { cprocess_ignore_signal(number) }
-    guard let path = currentEnvironment()[LabGuard.journalVariable] else { return 2 }
+    let environment = currentEnvironment()
+    guard let path = environment[LabGuard.journalVariable] else { return 2 }
     var byte: UInt8 = 0
     while true {
         let count = read(3, &byte, 1)
@@ -169,6 +175,7 @@ public func runLabWatch() -> Int32 {
         let journal = try ChangeJournal(path: path, patienceMilliseconds: 3_600_000)
         let outcomes = journal.restore()
         for outcome in outcomes { say("the lab was killed: \(outcome.sentence)") }
+        LabGuard.remove(environment[LabGuard.scratchVariable] ?? "")
         return outcomes.contains(where: \.isFailure) ? 1 : 0
     } catch {
         say("\(error)")

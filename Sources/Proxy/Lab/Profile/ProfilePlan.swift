@@ -60,7 +60,8 @@ struct ProfilePlan {
                 case .change(let now): "change  \(line.knob.name): '\(now)' -> '\(value)'"
                 case .alreadySo: "is so   \(line.knob.name) = '\(value)'"
                 case .lack: "LACKS   \(line.knob.name) = '\(value)'"
-                case .byHand: "by hand \(line.knob.kind == .limit || line.knob.kind == .unit ? "\(line.knob.name)\(line.knob.kind == .unit ? "=" : " ")\(value)" : line.knob.command(for: value) ?? value)"
+                case .byHand:
+                    "by hand \(line.knob.kind == .limit || line.knob.kind == .unit ? "\(line.knob.name)\(line.knob.kind == .unit ? "=" : " ")\(value)" : line.knob.command(for: value) ?? value)"
                 }
             text += "\n\(head)\n        \(line.reason ?? "")\n        \(line.evidence)\n"
             switch effect {
