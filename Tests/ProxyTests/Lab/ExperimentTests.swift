@@ -75,7 +75,7 @@ struct ExperimentTests {
         let text = experiment.configuration(experiment.variants[1], origin: "127.0.0.1:4711")
         let settings = ConfigurationFixture(text).load().settings
         let server = settings?.servers.first
-        #expect(settings?.workers == 1 && server?.splice.minimumBodyBytes == 0)
+        #expect(settings?.workers == 1 && server?.splice.bodyBytesMin == 0)
         #expect(server?.backends.first?.port == 4711 && server?.backends.first?.tcp.congestionControl == "cubic")
     }
 

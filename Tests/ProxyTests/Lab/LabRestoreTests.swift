@@ -121,12 +121,13 @@ private final class RunningHolder {
 
     init() throws {
         var child = pid_t()
-        var words: [UnsafeMutablePointer<CChar>?] = ["unshare", "-n", "sh", "-c", Self.command].map { strdup($0) } + [nil]
+        let command: [String] = ["unshare", "-n", "sh", "-c", Self.command]
+        var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        let result = posix_spawnp(&child, "unshare", &actions, nil, &words, environ)
+        let result = posix_spawnp(&child, "unshare", &actions, nil, &words, nil)
         try #require(result == 0)
         process = child
         try eventually("the namespace is there") { RunningWeir.text("/proc/\(child)/comm").hasPrefix("sleep") }

@@ -39,10 +39,11 @@ struct ExperimentPlan {
         if !fixed.isEmpty { text += "  in all of them: \(fixed.joined(separator: ", "))\n" }
         let load = scenario.rate == 0 ? "each asking as soon as it is answered" : "\(scenario.rate) requests per second"
         text +=
-            "  \(experiment.target.rawValue) on CPU \(Self.list(scenario.testedCPUs)), the rest on CPU \(Self.list(scenario.otherCPUs)): answers of \(sizeText(scenario.bodyBytes)) bytes, "
+            "  \(experiment.target.rawValue) on CPU \(Self.list(scenario.testedCPUs)), the rest on CPU \(Self.list(scenario.otherCPUs)): answers of \(byteCount(UInt64(scenario.bodyBytes))), "
         text += "\(plural(scenario.connections, "connection")), \(load)\n"
         let order = experiment.order.prefix(variants.count * 2).map { Self.letter($0.variant) }.joined(separator: " ")
-        text += "  \(experiment.rounds) rounds (\(order) …) of \(durationText(scenario.durationMilliseconds)) after \(durationText(scenario.warmUpMilliseconds)) of warm-up: "
+        text +=
+            "  \(plural(experiment.rounds, "round")) (\(order) …) of \(durationText(scenario.durationMilliseconds)) after \(durationText(scenario.warmUpMilliseconds)) of warm-up: "
         text += "about \((experiment.milliseconds + 59_999) / 60_000) min\n"
         if changes.isEmpty { text += "  changes nothing on this machine but for the programs it starts\n" }
         for change in changes {
