@@ -141,12 +141,9 @@ private func countLogFormat(_ repetitions: Int) {
         record.protocolName = ByteSlice("HTTP/1.1")
         record.status = 200
         record.bodyBytesSent = 14_213
-        var fields = [ByteSlice](repeating: ByteSlice("Mozilla/5.0 (X11; Linux x86_64)"), count: 8)
-        fields.withUnsafeMutableBufferPointer { fields in
-            record.capturedRequestFields = UnsafeBufferPointer(fields)
-            var buffer = LogBuffer(framing: LogFraming(), style: .text)
-            countedPart(logFormat: format, record, &buffer, repetitions)
-        }
+        for at in record.capturedRequestFields.indices { record.capturedRequestFields[at] = ByteSlice("Mozilla/5.0 (X11; Linux x86_64)") }
+        var buffer = LogBuffer(framing: LogFraming(), style: .text)
+        countedPart(logFormat: format, record, &buffer, repetitions)
     }
 }
 
