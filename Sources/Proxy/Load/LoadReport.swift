@@ -72,6 +72,7 @@ struct LoadReport: Sendable {
                 .object([
                     ("cpu_seconds", Self.rounded(Double(tally.cpuNanoseconds) / 1e9, 1e6)),
                     ("cpu_share_max", Self.rounded(tally.cpuShareMax, 1e4)),
+                    ("busy_share_max", Self.rounded(tally.busyShareMax, 1e4)),
                     ("run_queue_seconds", Self.rounded(Double(tally.runQueueNanoseconds) / 1e9, 1e6)),
                 ])
             ),

@@ -138,6 +138,9 @@ struct LoadSchedule: ~Copyable {
         grace = now &+ min(timeoutNanoseconds, 1_000_000_000)
     }
 
+    /// Waits as long again.
+    mutating func extendGrace(now: UInt64) { grace = now &+ (isInterrupted ? min(timeoutNanoseconds, 1_000_000_000) : timeoutNanoseconds) }
+
     /// Until when answers are waited for; nil = not over yet.
     mutating func graceEnd(now: UInt64) -> UInt64? {
         guard hasBegun else { return nil }

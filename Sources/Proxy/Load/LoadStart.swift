@@ -3,9 +3,12 @@ extension LoadWorker {
     /// Gives out what is due: to the connection that has been free longest, or into the queue.
     mutating func startRequests() {
         if plan.timetable == nil {
-            while idle.count > 0 {
-                let now = clock.now
-                guard schedule.takeTurn(now: now), let connection = takeIdle() else { return }
+            let now = clock.now
+            while let connection = takeIdle() {
+                guard schedule.takeTurn(now: now) else {
+                    list(connection)
+                    return
+                }
                 let isMeasured = schedule.isMeasured(now)
                 if isMeasured { tally.started &+= 1 }
                 assign(connection, intended: now, isMeasured: isMeasured)

@@ -53,6 +53,8 @@ struct LoadTally: Sendable {
     var cpuNanoseconds: UInt64 = 0
     /// Of the busiest thread over the measured time, 1 = a whole CPU.
     var cpuShareMax = 0.0
+    /// The same with the time in which it was ready and had none.
+    var busyShareMax = 0.0
     /// How long threads were ready and had no CPU.
     var runQueueNanoseconds: UInt64 = 0
 
@@ -88,6 +90,7 @@ struct LoadTally: Sendable {
         measuredNanoseconds = max(measuredNanoseconds, other.measuredNanoseconds)
         cpuNanoseconds += other.cpuNanoseconds
         cpuShareMax = max(cpuShareMax, other.cpuShareMax)
+        busyShareMax = max(busyShareMax, other.busyShareMax)
         runQueueNanoseconds += other.runQueueNanoseconds
     }
 }

@@ -4,17 +4,20 @@ struct LoadVerdict: Sendable, Equatable {
     var reasons: [String] = []
     var isBottleneck: Bool { !reasons.isEmpty }
 
-    /// From this share of a CPU on a thread cannot be told from one that is late.
-    static let cpuShareMax = 0.95
+    /// A thread that works, or waits for a CPU to work on, for more than this share of the time is never there in time.
+    static let busyShareMax = 0.95
     /// A lag below this is what kernels and clocks do.
     static let lagNanosecondsMax: UInt64 = 1_000_000
     /// The part of a latency that may be the generator's own.
     static let lagShareMax = 0.25
 
     init(_ tally: LoadTally, isOpenLoop: Bool) {
-        if tally.cpuShareMax >= Self.cpuShareMax {
+        if tally.busyShareMax >= Self.busyShareMax {
+            let used = Int((tally.cpuShareMax * 100).rounded())
+            let waited = Int(((tally.busyShareMax - tally.cpuShareMax) * 100).rounded())
             reasons.append(
-                "a thread used \(Int((tally.cpuShareMax * 100).rounded())) % of a CPU: give it help (--threads), less to do, or a CPU of its own (--cpu)")
+                "a thread was busy all the time, \(used) % on a CPU and \(waited) % waiting for one: give it help (--threads), less to do, "
+                    + "or a CPU of its own (--cpu)")
         }
         guard isOpenLoop else { return }
         let lag = tally.lag.nanoseconds(percentile: 99)

@@ -186,14 +186,24 @@ struct LoadWorker: ~Copyable {
     private mutating func isDone() -> Bool {
         if board.stop.load(ordering: .relaxed) { schedule.interrupt(now: clock.now) }
         guard let graceEnd = schedule.graceEnd(now: clock.now) else { return false }
-        return (underWay == 0 && schedule.waiting == 0) || clock.now >= graceEnd
+        if underWay == 0 && schedule.waiting == 0 { return true }
+        guard clock.now >= graceEnd else { return false }
+        // Those that still wait will not be sent; those that were get their time.
+        if schedule.waiting == 0 { return true }
+        dropWaiting()
+        schedule.extendGrace(now: clock.now)
+        return underWay == 0
+    }
+
+    private mutating func dropWaiting() {
+        while let intended = schedule.takeWaiting() {
+            if schedule.isMeasured(intended) { tally[.dropped] &+= 1 }
+        }
     }
 
     /// What has not been answered by now never will be.
     private mutating func finish() {
-        while let intended = schedule.takeWaiting() {
-            if schedule.isMeasured(intended) { tally[.dropped] &+= 1 }
-        }
+        dropWaiting()
         for slot in 0..<connections.capacity { failAll(connections[UInt32(slot)], .timeout, .timeout) }
         usage.finish(clock.now, schedule, &tally)
         let measured = max(lastAnswerAt, min(schedule.endsAt, clock.now))

@@ -2,33 +2,40 @@ import Glibc
 
 /// What the thread that makes it uses of the machine, over the whole run and over the measured time.
 struct ThreadUsage: BitwiseCopyable {
-    private var queueAtStart: UInt64
-    /// CPU and clock when the measured time began and ended; 0 = not yet.
-    private var cpuFrom: UInt64 = 0
-    private var timeFrom: UInt64 = 0
-    private var cpuTo: UInt64 = 0
-    private var timeTo: UInt64 = 0
+    private let queueAtStart: UInt64
+    /// When the measured time began and ended; nil = not yet.
+    private var from: Moment?
+    private var to: Moment?
+
+    private struct Moment: BitwiseCopyable {
+        let time: UInt64
+        let cpu = ThreadUsage.cpuNanoseconds()
+        /// Time spent ready and without a CPU.
+        let queue = ThreadUsage.queueNanoseconds()
+    }
 
     init() { queueAtStart = Self.queueNanoseconds() }
 
     /// Takes note of the ends of the measured time; called each turn.
     @inline(__always)
     mutating func note(_ now: UInt64, _ schedule: borrowing LoadSchedule) {
-        if timeTo > 0 || !schedule.hasBegun { return }
-        if timeFrom == 0 {
-            if now >= schedule.measuredFrom { (cpuFrom, timeFrom) = (Self.cpuNanoseconds(), now) }
+        if to != nil || !schedule.hasBegun { return }
+        if from == nil {
+            if now >= schedule.measuredFrom { from = Moment(time: now) }
         } else if schedule.isExhausted {
-            (cpuTo, timeTo) = (Self.cpuNanoseconds(), now)
+            to = Moment(time: now)
         }
     }
 
     mutating func finish(_ now: UInt64, _ schedule: borrowing LoadSchedule, _ tally: inout LoadTally) {
-        let cpu = Self.cpuNanoseconds()
-        if timeTo == 0 { (cpuTo, timeTo) = (cpu, now) }
-        tally.cpuNanoseconds = cpu
-        // The CPU's clock of a short run is too coarse to judge by.
-        if timeFrom > 0, timeTo > timeFrom &+ 50_000_000 { tally.cpuShareMax = Double(cpuTo &- cpuFrom) / Double(timeTo &- timeFrom) }
-        tally.runQueueNanoseconds = Self.queueNanoseconds() &- queueAtStart
+        let end = Moment(time: now)
+        tally.cpuNanoseconds = end.cpu
+        tally.runQueueNanoseconds = end.queue &- queueAtStart
+        // The clocks are too coarse to judge a very short run by.
+        guard let from, let to = to ?? Optional(end), to.time > from.time &+ 50_000_000 else { return }
+        let whole = Double(to.time &- from.time)
+        tally.cpuShareMax = min(1, Double(to.cpu &- from.cpu) / whole)
+        tally.busyShareMax = min(1, Double(to.cpu &- from.cpu &+ to.queue &- from.queue) / whole)
     }
 
     private static func cpuNanoseconds() -> UInt64 {

@@ -175,7 +175,7 @@ extension LoadArguments {
     private func authorities() throws(LaunchFailure) -> TLSFile {
         if let path = request.authorities { return try tlsFile(path) }
         do throws(LaunchFailure) {
-            return try tlsFile("/etc/ssl/certs/ca-certificates.crt")
+            return try tlsFile(TLSSettings.systemAuthorities)
         } catch {
             throw LaunchFailure("\(error); name a file of authorities with --ca, or leave certificates unchecked with --insecure")
         }
