@@ -35,7 +35,7 @@ struct ExperimentTests {
         arguments: [
             ("question = 'x'\nknob splice-min-bodi { values = { 0, 1 } }", "2:6: error: 'server' has no word 'splice-min-bodi'; did you mean 'splice-min-body'?"),
             ("question = 'x'\nknob pipeline { values = { 1, 2 } }", "2:6: error: 'server' has no word 'pipeline'; write in = downstream"),
-            ("question = 'x'\nknob splice { values = { on } }", "1:1: error: nothing is varied: give one 'knob' two values or more"),
+            ("question = 'x'\nknob splice { values = { on } }", "2:1: error: nothing is varied: give one 'knob' two values or more"),
             ("knob splice { values = { on, off } }", "1:1: error: there is no 'question'"),
             ("question = 'x'\nmetrics = { cpu-per-request, p98 }\nknob splice { values = { on, off } }", "2:30: error: 'metrics' knows no 'p98'"),
             ("question = 'x'\nknob splice { values = { on, on } }", "2:30: error: the value 'on' of 'splice' is there twice"),
