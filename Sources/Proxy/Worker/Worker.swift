@@ -90,6 +90,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var mustStop = false
     /// Gathers always, and more.
     var isEfficient: Bool
+    /// Size that was asked for the pipe of large bodies.
+    let pipeBytes: Int
     var lastTrim: UInt64 = 0
     /// The last look at spare memory gave some back, or something has happened since.
     var trimHelps = true
@@ -167,6 +169,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         drainTimer.initialize(to: Timer(.worker, slot: 1))
         scratchFields = .allocate(capacity: Self.scratchFieldsMax)
         isEfficient = settings.efficiencyMode
+        pipeBytes = settings.splicePipeBytes
         debug = WorkerDebug(settings)
         random = RandomSource(seed: start.seed &+ UInt64(start.index))
         stickySecret = start.stickySecret

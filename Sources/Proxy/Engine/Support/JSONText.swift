@@ -1,5 +1,5 @@
 /// A JSON value to print, or one that was read; reports are small and cold, so that a tree is simplest.
-enum JSONText: Equatable {
+enum JSONText: Equatable, Sendable {
     case number(Int)
     case decimal(Double)
     case text(String)
