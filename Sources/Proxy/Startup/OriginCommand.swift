@@ -109,7 +109,7 @@ private func originTLS(_ request: OriginRequest) throws(LaunchFailure) -> TLSCon
 }
 
 /// A certificate, a key or a list of authorities, read whole.
-func tlsFile(_ path: String) throws(LaunchFailure) -> TLSFile { TLSFile(name: path, bytes: try wholeFile(path)) }
+func tlsFile(_ path: String) throws(LaunchFailure) -> TLSFile { TLSFile(name: path, bytes: SecretBytes(try wholeFile(path))) }
 
 /// A file as bytes; bounded, since it is kept in memory.
 func wholeFile(_ path: String, bytesMax: Int = 1 << 30) throws(LaunchFailure) -> [UInt8] {
