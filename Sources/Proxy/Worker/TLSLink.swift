@@ -61,6 +61,7 @@ extension Worker where Ring: ~Copyable {
     }
 
     /// What is known of the client's certificate: read when first asked for; nil = it has shown none.
+    @inline(never)
     mutating func clientCertificate(_ link: UnsafeMutablePointer<TLSLink>) -> ClientCertificate? {
         guard link.pointee.certificate == nil, !link.pointee.hasReadCertificate else { return link.pointee.certificate }
         link.pointee.hasReadCertificate = true
