@@ -78,6 +78,15 @@ int clinux_pin_thread(int cpu)
     return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
+int clinux_allow_thread(const int *cpus, int count)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int i = 0; i < count; i++)
+        if (cpus[i] >= 0 && cpus[i] < CPU_SETSIZE) CPU_SET(cpus[i], &set);
+    return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
 int clinux_affinity(int *cpus, int capacity)
 {
     cpu_set_t set;

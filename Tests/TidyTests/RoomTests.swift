@@ -17,7 +17,9 @@ struct RoomTests {
         case "TLS": ["Engine"]
         case "HTTP2": ["HTTP"]
         case "Cache": ["HTTP", "Engine"]
-        case "Load", "Origin", "Lab": ["Engine", "HTTP", "TLS"]
+        case "Load", "Origin": ["Engine", "HTTP", "TLS"]
+        // Its experiments and profiles are written in the language of the configuration, and vary words of it.
+        case "Lab": ["Engine", "HTTP", "TLS", "Load", "Origin", "Configuration"]
         case _ where product.contains(room): product.union(["Cache", "HTTP", "HTTP2", "TLS", "Engine"])
         case _ where top.contains(room):
             product.union(top).union(["Load", "Origin", "Lab", "Cache", "HTTP", "HTTP2", "TLS", "Engine"])
