@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -57,6 +58,30 @@ struct LoadTests {
         #expect(closed.number("latency_us", "p90") < 500_000)
         #expect(closed.number("latency_us", "max") >= 900_000)
         #expect(open.number("latency_us", "p90") > 3 * closed.number("latency_us", "p90"))
+    }
+
+    /// Holds the origin still for a second in the middle of a run; nothing is known of time but what the run itself tells.
+    private func runWithStall(_ pace: [String]) throws -> LoadRun {
+        let origin = try OriginUnderTest()
+        let process = try ChildProcess(
+            [try ProxyUnderTest.binaryPath(), "load", origin.url("/delay/5"), "--connections", "4", "--duration", "5s"] + pace
+                + ["--json", "-", "--progress", "--report-anyway"])
+        try process.waitForErrorOutput(containing: "1 s ")
+        origin.process.signal(SIGSTOP)
+        try process.waitForErrorOutput(containing: "3 s ")
+        origin.process.signal(SIGCONT)
+        return try LoadRun(of: process)
+    }
+
+    @Test("a server that stands still is in the 90th percentile of an open loop, and only in the maximum of a closed one")
+    func standstill() throws {
+        let open = try runWithStall(["--rate", "200"])
+        #expect(open.number("requests", "answered") == 1_000, "\(open.json)")
+        #expect(open.number("latency_us", "p90") >= 900_000, "\(open.json)")
+        #expect(open.number("latency_us", "p99") >= 1_000_000)
+        let closed = try runWithStall(["--closed"])
+        #expect(closed.number("latency_us", "max") >= 1_000_000, "\(closed.json)")
+        #expect(closed.number("latency_us", "p90") < 500_000)
     }
 
     @Test("a request is late by its time, not by when a connection was free for it")
