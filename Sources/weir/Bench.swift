@@ -47,6 +47,9 @@ struct BenchRun: ParsableCommand {
     @Option(help: ArgumentHelp("The Weir whose load generator and origin are used; this one when missing.", valueName: "path"), completion: .file())
     var generator: String?
 
+    @Flag(help: "Keep rounds although others use the machine: to try things out, not for figures to be shown.")
+    var acceptNoise = false
+
     @Option(help: ArgumentHelp("Folder with Scenarios and Rivals.", valueName: "folder"), completion: .directory)
     var suite = "Benchmarks"
 
@@ -69,6 +72,7 @@ struct BenchRun: ParsableCommand {
         request.output = out
         request.history = history
         request.generator = generator
+        request.acceptsNoise = acceptNoise
         request.suite = suite
         try end(benchRun(request))
     }

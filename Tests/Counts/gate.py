@@ -11,14 +11,11 @@ def parts():
     """Instructions of each part, by the label of its function's first argument in the mangled name: countedPart12logFormat…"""
     found = {}
     for line in open(f"{folder}/annotated"):
-        match = re.match(r"\s*([\d,]+)\s.*\$s5Proxy11countedPart(\d+)(\w+)", line)
+        # A private function's name is followed by the mark of its file, then come the labels of its arguments.
+        match = re.match(r"\s*([\d,]+)\s.*\$s5Proxy11countedPart(?:33_[0-9A-F]{32}LL)?(\d+)(\w+)", line)
         if match:
-            count, length, rest = match.groups()
-            # A private function's name begins with the mark of its file: 33_ and 33 letters.
-            label = re.match(r"(?:33_[0-9A-F]{32}LL)?(?:(\d+))?(\w+)", length + rest)
-            digits = re.match(r"(\d+)(\w+)", re.sub(r"^33_[0-9A-F]{32}LL", "", length + rest))
-            name = digits.group(2)[: int(digits.group(1))] if digits else label.group(2)
-            found.setdefault(name, int(count.replace(",", "")))
+            name = match.group(3)[: int(match.group(2))]
+            found.setdefault(name, int(match.group(1).replace(",", "")))
     return {name: round(count / repetitions, 1) for name, count in found.items()}
 
 

@@ -20,6 +20,8 @@ public struct BenchRequest: Sendable {
     public var history: String?
     /// The Weir whose load generator and origin are used; nil = this one.
     public var generator: String?
+    /// Takes rounds although others use the machine.
+    public var acceptsNoise = false
     public var suite = "Benchmarks"
     public init() {}
 }
@@ -47,7 +49,7 @@ public func benchRun(_ request: BenchRequest) -> Int32 {
         if scenarios.contains(where: \.proxy.tls) { try makeCertificate(folder) }
         let plan = BenchPlan(
             scenarios: scenarios, subjects: subjects, rounds: request.rounds, seconds: request.seconds, generator: request.generator ?? program,
-            layout: .ofThisProcess(), folder: folder)
+            layout: .ofThisProcess(), folder: folder, acceptsNoise: request.acceptsNoise)
         say("measuring \(subjects.map(\.name).joined(separator: ", ")) in \(scenarios.count) scenarios, \(plan.rounds) rounds: about \(Int(plan.estimate / 60) + 1) minutes")
         let now = time(nil)
         let runner = BenchRunner(plan, say: say)
@@ -65,6 +67,7 @@ public func benchRun(_ request: BenchRequest) -> Int32 {
         write(BenchReport(results: results, history: BenchHistory(lines: ""), comparisons: []).text, to: STDOUT_FILENO)
         for comparison in comparisons { write("\n" + comparison.text, to: STDOUT_FILENO) }
         write("\nresults in \(output), the page is \(page)\n", to: STDOUT_FILENO)
+        if results.allSatisfy({ $0.scenarios.allSatisfy(\.rounds.isEmpty) }) { throw BenchFailure("no round was fit to be kept; see the remarks in \(page)") }
         let isGated = request.against != nil || request.againstProgram != nil
         return isGated && (comparisons.first?.worse ?? 0) > 0 ? 1 : 0
     } catch {

@@ -110,7 +110,7 @@ struct BenchComparisonTests {
     func equal() {
         let pairs = 200
         let calm = (0..<pairs).count { seed in
-            let comparison = BenchComparison(base: result("a", seed: UInt64(2 * seed)), new: result("b", seed: UInt64(2 * seed + 1)))
+            let comparison = BenchComparison(base: result("a", seed: UInt64(2 * seed)), new: result("b", seed: UInt64(2 * seed + 1)), resamples: 100)
             return comparison.worse == 0 && comparison.better == 0
         }
         #expect(calm >= pairs * 19 / 20, "\(calm) of \(pairs), seeds 0..<\(2 * pairs)")

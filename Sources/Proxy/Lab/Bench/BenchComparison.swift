@@ -18,7 +18,7 @@ struct BenchComparison {
 
     static let level = 0.05
 
-    init(base: BenchResult, new: BenchResult, seed: UInt64 = 1) {
+    init(base: BenchResult, new: BenchResult, seed: UInt64 = 1, resamples: Int = Bootstrap.resamplesUsual) {
         self.base = base
         self.new = new
         if base.run != new.run {
@@ -31,7 +31,7 @@ struct BenchComparison {
             if scenario.settings != other.settings { remarks.append("\(scenario.name) was set differently; it is compared all the same") }
             for metric in BenchMetric.allCases {
                 let (left, right) = Self.paired(scenario, other, metric)
-                guard let compared = PairedComparison.paired(base: left, new: right, seed: seed) else { continue }
+                guard let compared = PairedComparison.paired(base: left, new: right, seed: seed, resamples: resamples) else { continue }
                 let isJudged = metric.isJudged(atFixedRate: scenario.atFixedRate)
                 if isJudged { fewest = min(fewest, compared.pairs) }
                 rows.append(

@@ -11,6 +11,9 @@ struct BenchPlan {
     /// Work files: configurations, logs, certificates.
     var folder: String
 
+    /// Takes rounds although others use the machine; for trying things out.
+    var acceptsNoise = false
+
     /// Rounds that are taken again at most when one says nothing.
     static let retriesMax = 2
 

@@ -110,6 +110,7 @@ final class BenchRunner {
         if share * 100 > Double(scenario.failuresPercentMax) { return "\(Int(taken.failed)) requests failed" }
         // By timetable a generator that cannot keep up delays what it measures; in a closed loop it only limits the rate.
         if taken.isGeneratorBound && scenario.load.rate > 0 { return "the load generator could not keep its timetable" }
+        if plan.acceptsNoise { return nil }
         if taken.foreignShare > 0.25 { return "others took \(FigureText.fixed(taken.foreignShare * 100, 0)) % of a CPU" }
         if taken.stolenShare > 0.10 { return "the hypervisor took \(FigureText.fixed(taken.stolenShare * 100, 0)) % of a CPU" }
         if speeds.count >= 4, let usual = Summaries.median(speeds), abs(taken.speed / usual - 1) > 0.15 {

@@ -16,14 +16,14 @@ struct PairedComparison: Equatable, Sendable {
     let isRelative: Bool
 
     /// Compares round by round: `base[i]` and `new[i]` were taken one after the other. Nil when no round has both.
-    static func paired(base: [Double], new: [Double], seed: UInt64, confidence: Double = 0.95) -> PairedComparison? {
+    static func paired(base: [Double], new: [Double], seed: UInt64, confidence: Double = 0.95, resamples: Int = Bootstrap.resamplesUsual) -> PairedComparison? {
         let pairs = zip(base, new).filter { $0.isFinite && $1.isFinite }
         guard let middle = Summaries.median(pairs.map(\.0)), let newMiddle = Summaries.median(pairs.map(\.1)) else { return nil }
         let isRelative = pairs.allSatisfy { $0 > 0 && $1 > 0 }
         // Logarithms make twice as much and half as much equally far.
         let differences = pairs.map { isRelative ? logarithm($1 / $0) : $1 - $0 }
         func told(_ difference: Double) -> Double { isRelative ? exponential(difference) - 1 : difference }
-        let interval = Bootstrap.interval(of: differences, confidence: confidence, seed: seed, statistic: Summaries.middleOfPairs)
+        let interval = Bootstrap.interval(of: differences, confidence: confidence, resamples: resamples, seed: seed, statistic: Summaries.middleOfPairs)
         return PairedComparison(
             pairs: pairs.count, base: middle, new: newMiddle, change: told(Summaries.middleOfPairs(differences) ?? 0),
             interval: interval.map { Interval(low: told($0.low), high: told($0.high)) },
