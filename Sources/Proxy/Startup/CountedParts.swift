@@ -142,7 +142,7 @@ private func countLogFormat(_ repetitions: Int) {
         record.status = 200
         record.bodyBytesSent = 14_213
         for at in record.capturedRequestFields.indices { record.capturedRequestFields[at] = ByteSlice("Mozilla/5.0 (X11; Linux x86_64)") }
-        var buffer = LogBuffer(framing: LogFraming(), style: .text)
+        var buffer = LogBuffer(framing: .stream, style: .text)
         countedPart(logFormat: format, record, &buffer, repetitions)
     }
 }
