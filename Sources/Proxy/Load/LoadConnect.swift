@@ -78,6 +78,7 @@ extension LoadWorker {
             opened &+= 1
         }
         if connection.pointee.count == 0 { wheel.disarm(&connection.pointee.timer) } else { setTimer(connection, plan.timeoutNanoseconds) }
+        if connection.pointee.unsent > 0 { markDirty(connection) }
         list(connection)
     }
 

@@ -1,3 +1,4 @@
+import CUring
 import Glibc
 
 /// The backend of a scenario, running for all its rounds.
