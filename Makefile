@@ -5,6 +5,8 @@
 #   make deb        a Debian package in .build/package
 #   make test       everything that proves it
 #   make soak       ten minutes of mixed traffic (MINUTES=10)
+#   make bench      benchmarks beside nginx and HAProxy, in less than five minutes; results and a page in Benchmarks/Results/latest
+#   make bench-full all scenarios and rivals, with rounds enough for verdicts (BENCH='--against HEAD~1' compares with another build)
 #   make fuzz       the fuzzers for as long as you like (SECONDS_EACH=600)
 #   make test-vm    scenarios on Debian's kernel, booted under software emulation
 #   make test-tls-policy   testssl.sh against the default policy
@@ -25,6 +27,7 @@ package_packages := $(build_packages) dpkg-dev
 test_packages := $(package_packages) nginx-light openssl curl wrk procps valgrind python3 iproute2
 vm_packages := qemu-system-x86 busybox-static cpio xz-utils openssl python3
 policy_packages := testssl.sh openssl python3
+bench_packages := $(build_packages) nginx-light haproxy openssl
 
 # Installs the Debian packages of $(1) that are missing; says nothing when none is.
 define install
@@ -40,7 +43,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: setup setup-tests toolchain build run static install deb test soak fuzz lint format \
+.PHONY: bench bench-full setup setup-tests toolchain build run static install deb test soak fuzz lint format \
 	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc test-splicing test-package \
 	test-vm test-tls-policy test-hellos
 
@@ -115,10 +118,11 @@ test-tsan: setup-tests
 		swift test --skip-build --sanitize=thread --scratch-path .build/tsan --filter '$(sanitized)' \
 		--skip '$(needs_speed)|SimulationTests'
 
-# Both allocators are shipped, so both are tested: this one as the release that links no jemalloc.
-test-glibc: setup-tests
-	WEIR_ALLOCATOR=glibc swift build -c release --product weir --scratch-path .build/glibc
-	.build/glibc/release/weir version | grep -qx 'allocator glibc'
+# Both allocators are shipped, so both are tested: the same objects linked without jemalloc, and then as they were.
+test-glibc: build
+	WEIR_ALLOCATOR=glibc swift build -c release --product weir
+	code=0; .build/release/weir version | grep -qx 'allocator glibc' || code=1; \
+		swift build -c release --product weir; exit $$code
 
 # Steps that bring a script of their own run it when it is there.
 run_script = if [ -x $(1) ]; then $(1) $(2); fi
@@ -138,6 +142,18 @@ test-counts: setup-tests
 
 fuzz: setup-tests
 	@$(call run_script,Tests/Fuzz/run,$(SECONDS_EACH))
+
+# Further options of 'weir bench run', such as --scenario and --against.
+BENCH ?=
+
+bench: build
+	@$(call install,$(bench_packages))
+	.build/release/weir bench run --quick --rounds 3 --seconds 1 --rivals nginx,haproxy --out Benchmarks/Results/latest $(BENCH)
+
+bench-full: build
+	@$(call install,$(bench_packages))
+	.build/release/weir bench run --rounds 16 --rivals nginx,haproxy,h2o,envoy --out Benchmarks/Results/full \
+		--history Benchmarks/Results/history.jsonl $(BENCH)
 
 soak: build setup-tests
 	@$(call run_script,Tests/Soak/run,$(MINUTES))

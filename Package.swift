@@ -22,6 +22,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         // The front of the operator's log; the handler behind it is ours.
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Latency histograms of the load generator, in the format that other tools read.
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // The shim over liburing and the Linux calls that Swift cannot import.
@@ -41,6 +43,7 @@ let package = Package(
             name: "Proxy",
             dependencies: [
                 "CUring", "CCares", "CPCRE2", "COpenSSL", "CJemalloc", .product(name: "Logging", package: "swift-log"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict + (counts ? [.define("WEIR_COUNTS")] : [])),
         // The command line and main.
@@ -65,5 +68,5 @@ let package = Package(
 if counts {
     package.targets.append(
         .executableTarget(
-            name: "weir-counts", dependencies: ["Proxy"], path: "Tests/Counts", exclude: ["run"], swiftSettings: strict))
+            name: "weir-counts", dependencies: ["Proxy"], path: "Tests/Counts", exclude: ["run", "gate.py"], swiftSettings: strict))
 }

@@ -78,6 +78,69 @@ pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *envi
     return error ? -error : child;
 }
 
+pid_t cprocess_start(char *const *arguments, int output, const int *cpus, unsigned cpu_count)
+{
+    int report[2];
+    pid_t parent = getpid();
+    if (pipe2(report, O_CLOEXEC) < 0) return -errno;
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    for (unsigned i = 0; i < cpu_count; i++)
+        if (cpus[i] >= 0 && cpus[i] < CPU_SETSIZE) CPU_SET(cpus[i], &mask);
+    pid_t child = fork();
+    if (child == 0) {
+        int far = fcntl(report[1], F_DUPFD_CLOEXEC, 10);
+        int empty = open("/dev/null", O_RDONLY);
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (getppid() != parent) _exit(126);
+        setpgid(0, 0);
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        if (far >= 0 && empty >= 0 && dup2(empty, 0) >= 0 && dup2(output, 1) >= 0 && dup2(output, 2) >= 0 &&
+            (cpu_count == 0 || sched_setaffinity(0, sizeof mask, &mask) == 0)) {
+            if (far > 3) syscall(SYS_close_range, 3, far - 1, 0);
+            syscall(SYS_close_range, far + 1, UINT_MAX, 0);
+            execvp(arguments[0], arguments);
+        }
+        int error = errno;
+        ssize_t written = write(far < 0 ? report[1] : far, &error, sizeof error);
+        _exit(written < 0 ? 126 : 127);
+    }
+    int error = child < 0 ? errno : 0;
+    close(report[1]);
+    if (child > 0) {
+        int reported = 0;
+        ssize_t n;
+        do n = read(report[0], &reported, sizeof reported);
+        while (n < 0 && errno == EINTR);
+        if (n == sizeof reported) {
+            error = reported;
+            waitpid(child, NULL, 0);
+        }
+    }
+    close(report[0]);
+    return error ? -error : child;
+}
+
+static void describe(int status, struct cprocess_ending *ending)
+{
+    ending->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    ending->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    ending->core = WIFSIGNALED(status) && WCOREDUMP(status);
+}
+
+pid_t cprocess_wait(pid_t child, int waits, struct cprocess_ending *ending)
+{
+    int status = 0;
+    pid_t ended;
+    do ended = waitpid(child, &status, waits ? 0 : WNOHANG);
+    while (ended < 0 && errno == EINTR);
+    if (ended < 0) return -errno;
+    if (ended > 0) describe(status, ending);
+    return ended;
+}
+
 pid_t cprocess_fork(void)
 {
     pid_t child = fork();
@@ -199,9 +262,7 @@ pid_t cprocess_reap(struct cprocess_ending *ending)
     kill(-child, SIGKILL);
     int status = 0;
     if (waitpid(child, &status, 0) < 0) return -errno;
-    ending->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    ending->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    ending->core = WIFSIGNALED(status) && WCOREDUMP(status);
+    describe(status, ending);
     return child;
 }
 

@@ -41,6 +41,10 @@ int curing_enter(struct io_uring *ring, unsigned wait_count, unsigned long long 
         .timespec = timeout_ns == UINT64_MAX ? 0 : (uint64_t)(uintptr_t)&ts};
     unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
     if (ring->int_flags & 1) flags |= IORING_ENTER_REGISTERED_RING; /* set by io_uring_register_ring_fd */
+    if (ring->flags & IORING_SETUP_SQPOLL) {
+        io_uring_smp_mb(); /* the thread that polls must see the new tail before its wish to be woken is read */
+        if (IO_URING_READ_ONCE(*sq->kflags) & IORING_SQ_NEED_WAKEUP) flags |= IORING_ENTER_SQ_WAKEUP;
+    }
     long result = syscall(__NR_io_uring_enter, ring->enter_ring_fd, submit, wait_count, flags, &arg, sizeof arg);
     return result < 0 ? -errno : (int)result;
 }
@@ -71,6 +75,15 @@ int clinux_pin_thread(int cpu)
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(cpu, &set);
+    return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+int clinux_allow_thread(const int *cpus, int count)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int i = 0; i < count; i++)
+        if (cpus[i] >= 0 && cpus[i] < CPU_SETSIZE) CPU_SET(cpus[i], &set);
     return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Proxy
 
-// Processes that the supervisor starts; not for people.
+// Processes that the supervisor and the lab start; not for people.
 
 struct ServerProcess: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,6 +15,13 @@ struct OriginProcess: ParsableCommand {
         commandName: "origin-process", abstract: "Answer for the demo.", shouldDisplay: false)
 
     func run() throws { try end(runOriginProcess()) }
+}
+
+struct LabWatch: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lab-watch", abstract: "Put settings back when a lab is killed.", shouldDisplay: false)
+
+    func run() throws { try end(runLabWatch()) }
 }
 
 struct Manual: ParsableCommand {

@@ -12,8 +12,8 @@ struct Weir: ParsableCommand {
             All words of such a file:        weir help settings [WORD]
             """,
         subcommands: [
-            Run.self, Check.self, Doctor.self, Demo.self, Stat.self, Version.self, SettingsPage.self, ServerProcess.self,
-            OriginProcess.self, Manual.self,
+            Run.self, Check.self, Doctor.self, Demo.self, Load.self, StubOrigin.self, Bench.self, Lab.self, Stat.self, Version.self,
+            SettingsPage.self, ServerProcess.self, OriginProcess.self, LabWatch.self, Manual.self,
         ],
         defaultSubcommand: Run.self)
 

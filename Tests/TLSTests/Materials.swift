@@ -27,6 +27,10 @@ enum Materials {
     }
 }
 
+extension TLSFile {
+    init(name: String, bytes: Bytes) { self.init(name: name, bytes: SecretBytes(bytes)) }
+}
+
 extension TLSContext {
     /// A server's context of the run's certificates.
     static func serving(

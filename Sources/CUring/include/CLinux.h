@@ -10,6 +10,8 @@
 int clinux_pin_thread(int cpu);
 /* Fills `cpus` with the CPUs of the inherited affinity mask, at most `capacity`; returns how many. */
 int clinux_affinity(int *cpus, int capacity);
+/* Lets the calling thread run on those CPUs again; 0 or a negative errno. */
+int clinux_allow_thread(const int *cpus, int count);
 /* Names the calling thread (15 bytes at most). */
 void clinux_name_thread(const char *name);
 

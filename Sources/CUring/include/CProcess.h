@@ -9,6 +9,13 @@
 /* Most descriptors in one message; the kernel's limit is 253. */
 enum { cprocess_descriptors_max = 250 };
 
+/* What became of a child. */
+struct cprocess_ending {
+    int exit_code; /* -1 when it did not exit by itself */
+    int signal;    /* 0 when no signal ended it */
+    int core;      /* whether a core was written */
+};
+
 /* Starts `path` with `arguments` and `environment` (both NULL-terminated) in a new process: `control` becomes its
  * descriptor 3, the standard three stay, all others are closed; terminal signals are ignored, no signal is blocked.
  * It leads a process group of its own, so that the terminal does not reach it and what it starts can be found.
@@ -16,6 +23,14 @@ enum { cprocess_descriptors_max = 250 };
  * Returns the process id or a negative errno, also when the exec itself failed.  Nothing of Swift runs in between. */
 pid_t cprocess_spawn(const char *path, char *const *arguments, char *const *environment, int control,
                      int dies_with_parent);
+
+/* Starts a program that is measured or helps to measure: `arguments[0]` is looked for on the path, output and errors go to
+ * `output`, input is empty, other descriptors are closed.  It may run on the `cpu_count` CPUs of `cpus` alone (0 = wherever
+ * the caller may), leads a process group of its own and is killed when the calling thread ends.  Returns as above. */
+pid_t cprocess_start(char *const *arguments, int output, const int *cpus, unsigned cpu_count);
+/* Asks for the ending of one child, which the caller knows by its id: waits for it with `waits`.
+ * Returns its id, 0 while it runs, or a negative errno. */
+pid_t cprocess_wait(pid_t child, int waits, struct cprocess_ending *ending);
 
 /* fork(2), which Swift does not import: for a process that has one thread. */
 pid_t cprocess_fork(void);
@@ -43,12 +58,6 @@ void cprocess_close_on_exec(int descriptor);
 /* Makes orphans of the children of this process its own children, so that their ends are reported to it. */
 void cprocess_adopt_orphans(void);
 
-/* What became of a child. */
-struct cprocess_ending {
-    int exit_code; /* -1 when it did not exit by itself */
-    int signal;    /* 0 when no signal ended it */
-    int core;      /* whether a core was written */
-};
 /* Reaps one ended child without waiting and kills what is left of its process group; its id, 0 when none has ended, or a negative errno. */
 pid_t cprocess_reap(struct cprocess_ending *ending);
 

@@ -30,7 +30,7 @@ struct AccessList: BitwiseCopyable {
     }
 
     init(_ settings: AccessSettings, in arena: PlanArena) {
-        let blocks = settings.allow.map { Verdict(block: $0, isAllowed: true) } + settings.deny.map { Verdict(block: $0, isAllowed: false) }
+        let blocks = settings.allow.map { BlockVerdict(block: $0, isAllowed: true) } + settings.deny.map { BlockVerdict(block: $0, isAllowed: false) }
         let others = blocks.first { $0.block == .everybody }?.isAllowed ?? settings.allow.isEmpty
         let four = starts(of: blocks.compactMap(\.ipv4Range), others: others)
         let six = starts(of: blocks.compactMap(\.ipv6Range), others: others)
@@ -72,7 +72,7 @@ struct AccessList: BitwiseCopyable {
 }
 
 /// What is said of one block.
-private struct Verdict {
+private struct BlockVerdict {
     var block: AddressBlock
     var isAllowed: Bool
 

@@ -83,14 +83,12 @@ extension Worker where Ring: ~Copyable {
         let generation = connections.generation(slot)
         while true {
             guard sealAll(connection, link) else { return }
-            guard var plain = setPlainAside(&connection.pointee.output, link) else {
+            guard let next = openRecord(&input, &connection.pointee.output, link) else {
                 onConnectionLost(connection, .outOfMemory)
                 return
             }
-            let opened = link.pointee.stream.open(
-                &input, into: plainRoom, Self.plainRoomBytes, to: &connection.pointee.output, &blocks)
-            if putBack(&plain, to: &connection.pointee.output, link) { markDirty(connection) }
-            switch opened {
+            if next.isMoreToSend { markDirty(connection) }
+            switch next.opened {
             case .bytes(let count):
                 // Now the backend has taken us, too.
                 backends[UInt32(connection.pointee.backend)].pointee.tlsFailure = .none
@@ -131,15 +129,11 @@ extension Worker where Ring: ~Copyable {
     private mutating func sealAll(
         _ connection: UnsafeMutablePointer<BackendConnection>, _ link: UnsafeMutablePointer<TLSLink>
     ) -> Bool {
-        guard link.pointee.isOpen, !link.pointee.sendsNoMore, connection.pointee.output.count > link.pointee.sealedBytes
-        else { return true }
-        if seal(&connection.pointee.output, link, recordBytes: TLSStream.recordBytesMax) { return true }
-        if link.pointee.stream.failure != .none {
-            failTLS(connection, link)
-            return false
+        switch sealAll(&connection.pointee.output, link, recordBytes: TLSStream.recordBytesMax) {
+        case .done: return true
+        case .failed: failTLS(connection, link)
+        case .noRoom: onConnectionLost(connection, .outOfMemory)
         }
-        guard link.pointee.sealedBytes == 0 else { return true }
-        onConnectionLost(connection, .outOfMemory)
         return false
     }
 

@@ -25,9 +25,9 @@ extension Worker where Ring: ~Copyable {
     /// Whether a client may take a step in this tick: those that wait come first.
     private mutating func mayStep(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
         guard handshakeStepsLeft > 0, !client.pointee.flags.contains(.waitsForTurn) else { return false }
-        if client.pointee.tls != nil { return begunHandshakes.isEmpty }
+        if client.pointee.tls != nil { return begunHandshakes.pointee.isEmpty }
         let server = servers + Int(client.pointee.server)
-        return begunHandshakes.isEmpty && server.pointee.newHandshakes.isEmpty && mayBegin(server)
+        return begunHandshakes.pointee.isEmpty && server.pointee.newHandshakes.isEmpty && mayBegin(server)
     }
 
     private mutating func mayBegin(_ server: UnsafeMutablePointer<ServerRuntime>) -> Bool {
@@ -41,9 +41,8 @@ extension Worker where Ring: ~Copyable {
         client.pointee.flags.insert(.waitsForTurn)
         handshakesMayMove = true
         if client.pointee.tls != nil {
-            var line = begunHandshakes
-            append(client, to: &line)
-            begunHandshakes = line
+            let line = begunHandshakes
+            append(client, to: &line.pointee)
         } else {
             append(client, to: &servers[Int(client.pointee.server)].newHandshakes)
         }
@@ -71,9 +70,8 @@ extension Worker where Ring: ~Copyable {
         guard client.pointee.flags.contains(.waitsForTurn) else { return }
         client.pointee.flags.remove(.waitsForTurn)
         if client.pointee.tls != nil {
-            var line = begunHandshakes
-            remove(client, from: &line)
-            begunHandshakes = line
+            let line = begunHandshakes
+            remove(client, from: &line.pointee)
         } else {
             remove(client, from: &servers[Int(client.pointee.server)].newHandshakes)
         }
@@ -82,7 +80,7 @@ extension Worker where Ring: ~Copyable {
     /// Lets those who wait have the steps of this tick.
     mutating func moveHandshakes() {
         handshakesMayMove = false
-        while handshakeStepsLeft > 0, !begunHandshakes.isEmpty { takeTurn(clients[begunHandshakes.first]) }
+        while handshakeStepsLeft > 0, !begunHandshakes.pointee.isEmpty { takeTurn(clients[begunHandshakes.pointee.first]) }
         for place in 0..<serverCount {
             // Each tick another server is the first.
             let server = servers + (place &+ Int(tickNumber % UInt64(serverCount))) % serverCount
@@ -92,7 +90,7 @@ extension Worker where Ring: ~Copyable {
             // Where all that may be under way are, the end of one of them moves the line.
             if !server.pointee.newHandshakes.isEmpty, mayBegin(server) { handshakesMayMove = true }
         }
-        if !begunHandshakes.isEmpty { handshakesMayMove = true }
+        if !begunHandshakes.pointee.isEmpty { handshakesMayMove = true }
     }
 
     /// Goes on with the bytes that have waited.
@@ -185,6 +183,9 @@ extension Worker where Ring: ~Copyable {
     private mutating func onHandshakeDone(_ client: UnsafeMutablePointer<ClientConnection>, _ link: UnsafeMutablePointer<TLSLink>) {
         count(.handshakes)
         if link.pointee.stream.isResumed { count(.handshakesResumed) }
+        // OpenSSL has the certificate, and goes now.
+        _ = clientCertificate(link)
+        link.pointee.stream.leaveOpenSSL()
         link.pointee.isOpen = true
         endHandshake(client, link)
         client.pointee.state = .idle

@@ -26,15 +26,14 @@ extension Worker where Ring: ~Copyable {
         let slot = client.pointee.timer.slot
         let generation = clients.generation(slot)
         while true {
-            // What OpenSSL may have to say by itself must not overtake what is queued.
+            // What has to be said beside data must not overtake what is queued.
             guard sealAll(client, link) else { return }
-            guard var plain = setPlainAside(&client.pointee.output, link) else {
+            guard let next = openRecord(&input, &client.pointee.output, link) else {
                 abort(client, .outOfMemory)
                 return
             }
-            let opened = link.pointee.stream.open(&input, into: plainRoom, Self.plainRoomBytes, to: &client.pointee.output, &blocks)
-            if putBack(&plain, to: &client.pointee.output, link) { markDirty(client) }
-            switch opened {
+            if next.isMoreToSend { markDirty(client) }
+            switch next.opened {
             case .bytes(let count):
                 onBytes(client, plainRoom, count)
                 guard clients.generation(slot) == generation, client.pointee.state != .closing else { return }
@@ -57,14 +56,11 @@ extension Worker where Ring: ~Copyable {
 
     /// Makes records of all that is queued; false when that ended the connection.
     mutating func sealAll(_ client: UnsafeMutablePointer<ClientConnection>, _ link: UnsafeMutablePointer<TLSLink>) -> Bool {
-        guard link.pointee.isOpen, client.pointee.output.count > link.pointee.sealedBytes else { return true }
-        if seal(&client.pointee.output, link, recordBytes: servers[Int(client.pointee.server)].plan.recordBytes) { return true }
-        if link.pointee.stream.failure != .none {
-            failTLS(client, link)
-            return false
+        switch sealAll(&client.pointee.output, link, recordBytes: servers[Int(client.pointee.server)].plan.recordBytes) {
+        case .done: return true
+        case .failed: failTLS(client, link)
+        case .noRoom: abort(client, .outOfMemory)
         }
-        guard link.pointee.sealedBytes == 0 else { return true }
-        abort(client, .outOfMemory)
         return false
     }
 

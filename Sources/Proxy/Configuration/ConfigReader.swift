@@ -7,7 +7,7 @@ final class ConfigReader {
     private var dialectMarks: [WordOrigin: ConfigWord] = [:]
     private var comingReported: Set<String> = []
     /// Every word there is, to say where a misplaced one belongs.
-    private lazy var allEntries = configurationRows.entries(path: [])
+    lazy var allEntries = configurationRows.entries(path: [])
 
     let foreign: ForeignTexts
     /// Gives the bytes of a path, as for the files of the configuration themselves.

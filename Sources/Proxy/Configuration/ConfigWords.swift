@@ -48,6 +48,9 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),
+            .size(
+                "splice-pipe-size", .weir, \.settings.splicePipeBytes, 4_096...(16 << 20),
+                "Size of the pipe through which each worker moves large bodies."),
             .count(
                 "client-table-size", .weir, \.settings.clientTableEntries, 1_024...(1 << 28),
                 "Entries of the table for limits by client address, 16 bytes each, rounded up to a power of two; the oldest goes when it is full."
@@ -55,6 +58,9 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
             .count(
                 "debug-trap-at-request", .weir, \.settings.debugTrapAtRequest, 0...Int(Int32.max),
                 "Debugging: a worker traps at its n-th request, to see the restart; 0 never."),
+            .count(
+                "debug-burn-nanoseconds", .weir, \.settings.debugBurnNanoseconds, 0...1_000_000,
+                "Debugging: each request keeps its worker busy for about so long, to see that benchmarks notice; 0 not at all."),
         ] + processRows(),
         sections: [
             .section(

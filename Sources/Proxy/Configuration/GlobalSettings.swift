@@ -27,8 +27,12 @@ struct GlobalSettings: Sendable {
     var matchStepsMax = 100_000
     /// Wait for completions: latency mode (false) or adaptive batching (true, needs min-wait of the kernel).
     var efficiencyMode = false
+    /// Size of the pipe through which a worker moves large bodies; the kernel may give less to a user without rights.
+    var splicePipeBytes = 1 << 20
     /// Debug setting: the n-th request on a worker traps it; 0 = never.
     var debugTrapAtRequest = 0
+    /// Debug setting: how long each request keeps a worker busy with nothing, about; 0 = not at all.
+    var debugBurnNanoseconds = 0
     /// Entries of the table in which limits by client address are kept; 16 bytes each.
     var clientTableEntries = 65_536
     var servers: [ServerSettings] = []

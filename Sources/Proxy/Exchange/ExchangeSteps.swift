@@ -135,9 +135,6 @@ extension Worker where Ring: ~Copyable {
         return true
     }
 
-    /// A setting for tests of the supervisor: dies as a bug would.
-    private static func debugTrap() -> Never { preconditionFailure("trapped by the setting debug-trap-at-request") }
-
     /// Fields of the request's head.
     @inline(__always)
     mutating func fields(_ exchange: UnsafeMutablePointer<Exchange>) -> UnsafeMutablePointer<FieldRange> {
@@ -158,7 +155,7 @@ extension Worker where Ring: ~Copyable {
     // MARK: - The first steps
 
     private mutating func admit(_ exchange: UnsafeMutablePointer<Exchange>) -> StepResult {
-        if debugTrapAtRequest != 0 && requestsSeen == debugTrapAtRequest { Self.debugTrap() }
+        if debug.isOn { debug.atRequest(requestsSeen) }
         let server = servers + Int(exchange.pointee.server)
         let client = clients[exchange.pointee.client]
         let isOverLimit = client.pointee.flags.contains(.overLimit)

@@ -47,7 +47,7 @@ extension Worker where Ring: ~Copyable {
                 moved &+= bytes
                 // Huge bodies to a client that keeps up are worth the whole pipe; others stay within the watermark.
                 let isHuge = connection.pointee.remaining > Self.hugeBytes
-                let most = isHuge ? Self.pipeBytes : max(servers[Int(client.pointee.server)].plan.highBytes, Self.spliceGoalMin)
+                let most = isHuge ? pipeBytes : max(servers[Int(client.pointee.server)].plan.highBytes, Self.spliceGoalMin)
                 exchange.pointee.answerSplice.goal = min(exchange.pointee.answerSplice.goal &* 2, most)
                 touchTunnel(client)
                 if paceSplicedAnswer(exchange, connection, bytes) {
@@ -127,7 +127,7 @@ extension Worker where Ring: ~Copyable {
         _ exchange: UnsafeMutablePointer<Exchange>, _ client: UnsafeMutablePointer<ClientConnection>
     ) -> Int? {
         let most = servers[Int(client.pointee.server)].plan.notSentLowBytes
-        if most == 0 { return Self.pipeBytes }
+        if most == 0 { return pipeBytes }
         let unsent = ring.unsentBytes(client.pointee.fd)
         let isTrusted = exchange.pointee.answerBodyBytes >= Self.trustedBytes &+ UInt64(unsent)
         let room = (isTrusted ? most : most / 8 &* 5) &- unsent

@@ -2,14 +2,13 @@ import Glibc
 
 /// The worker's pipe and one helping through it: `splice(2)` inline, never blocking, and the pipe is empty afterwards.
 extension Worker where Ring: ~Copyable {
-    static var pipeBytes: Int { 1 &<< 20 }
     private static var pipeRetryNanoseconds: UInt64 { 1_000_000_000 }
 
     /// The worker's pipe, empty; nil when there is none to be had just now.
     mutating func openPipe() -> Pipe? {
         if let pipe { return pipe }
         guard clock.now >= pipesUnavailableUntil else { return nil }
-        pipe = ring.openPipe(capacityBytes: Self.pipeBytes)
+        pipe = ring.openPipe(capacityBytes: pipeBytes)
         if pipe == nil { pipesUnavailableUntil = clock.now &+ Self.pipeRetryNanoseconds }
         return pipe
     }

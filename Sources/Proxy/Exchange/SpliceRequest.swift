@@ -54,7 +54,7 @@ extension Worker where Ring: ~Copyable {
                 countSplicedRequest(exchange, client, connection, bytes)
                 moved &+= bytes
                 connection.pointee.bytesSent &+= UInt64(bytes)
-                exchange.pointee.requestSplice.goal = min(exchange.pointee.requestSplice.goal &* 2, Self.pipeBytes)
+                exchange.pointee.requestSplice.goal = min(exchange.pointee.requestSplice.goal &* 2, pipeBytes)
                 if paceSplicedRequest(exchange, client, bytes) { return }
             case .sinkFull(let bytes):
                 countSplicedRequest(exchange, client, connection, bytes)

@@ -1,14 +1,13 @@
 import CUring
 import Glibc
 
-/// Answers as the demo's origin on a listening socket that it was given; ends with the process.
-func runOrigin(listener: Int32) -> Int32 {
+/// Answers on listening sockets that it was given; returns only when it cannot start, with the reason.
+func runOrigin(listeners: [Int32], _ settings: OriginSettings) -> RingFailure {
     let origin: Origin
     do throws(RingFailure) {
-        origin = Origin(ring: try KernelRing(), listener: listener)
+        origin = Origin(ring: try KernelRing(settings.ring), listeners: listeners, settings)
     } catch {
-        say("the origin cannot start: \(error.call): \(errorText(error.errno))")
-        return 1
+        return error
     }
     origin.run()
 }
@@ -31,8 +30,17 @@ struct Origin: ~Copyable {
     static var acceptPauseNanoseconds: UInt64 { 100_000_000 }
 
     var ring: KernelRing
-    let listener: Int32
+    let settings: OriginSettings
+    private let listeners: [Int32]
     let listenerPort: UInt16
+    let faults: OriginFaults
+    var random: RandomSource
+    /// Answers that wait for their time.
+    var delayed = DeadlineHeap(capacity: 4 * connectionsMax)
+    /// By slot of the connection; untouched memory without TLS.
+    let channels: UnsafeMutablePointer<TLSChannel>
+    private let gathering: Gathering
+    private let tls: TLSContext.Reference?
     var clock: RingClock
     var wheel: TimerWheel
     var blocks = BlockPool()
@@ -44,39 +52,61 @@ struct Origin: ~Copyable {
     var requestBytes = UnsafeRawPointer(bitPattern: 1)!
     let requestFields: UnsafeMutableBufferPointer<FieldRange>
     private let acceptTimer: UnsafeMutablePointer<Timer>
+    /// By listener: no accept is armed there until the timer comes up.
+    private let paused: UnsafeMutablePointer<Bool>
 
-    init(ring: consuming KernelRing, listener: Int32) {
+    init(ring: consuming KernelRing, listeners: [Int32], _ settings: OriginSettings) {
         var ring = ring
         clock = ring.readClock()
         wheel = TimerWheel(now: clock.now)
-        listenerPort = ring.localPort(listener)
+        listenerPort = listeners.first.map { ring.localPort($0) } ?? 0
         self.ring = ring
-        self.listener = listener
+        self.listeners = listeners
+        self.settings = settings
+        faults = OriginFaults(settings.faults)
+        random = RandomSource(seed: settings.seed)
+        gathering = settings.gathering
+        tls = settings.tls?.reference
+        channels = reserve(Self.connectionsMax * MemoryLayout<TLSChannel>.stride).assumingMemoryBound(to: TLSChannel.self)
         requestFields = .allocate(capacity: limits.fieldsMax)
         requestFields.initialize(repeating: FieldRange())
         acceptTimer = .allocate(capacity: 1)
         acceptTimer.initialize(to: Timer(.worker, slot: 0))
+        paused = .allocate(capacity: max(listeners.count, 1))
+        paused.initialize(repeating: false, count: max(listeners.count, 1))
     }
 
     consuming func run() -> Never {
-        startAccept()
+        for index in listeners.indices { startAccept(index) }
         while true { tick() }
     }
 
     private mutating func tick() {
-        _ = ring.enter(waitNanoseconds: wheel.nanosecondsToNext(now: clock.now), gathering: .none)
+        var wait = wheel.nanosecondsToNext(now: clock.now)
+        if let due = delayed.next { wait = min(wait ?? .max, due > clock.now ? due &- clock.now : 0) }
+        _ = ring.enter(waitNanoseconds: wait, gathering: gathering)
         clock = ring.readClock()
         let ready = ring.completionCount()
         for index in 0..<ready { dispatch(ring.completion(at: index)) }
         ring.consumeCompletions(ready)
         while let timer = wheel.nextDue(now: clock.now) {
             if timer.pointee.kind == .worker {
-                startAccept()
+                for index in listeners.indices where paused[index] { startAccept(index) }
             } else {
                 let connection = connections[timer.pointee.slot]
                 onTimer(connection)
                 releaseIfDone(connection)
             }
+        }
+        while let due = delayed.takeDue(now: clock.now) {
+            guard connections.isTaken(due.slot), connections.generation(due.slot) == due.generation else { continue }
+            let connection = connections[due.slot]
+            guard connection.pointee.flags.contains(.waits), connection.pointee.state == .answering else { continue }
+            connection.pointee.flags.remove(.waits)
+            setTimer(connection, Self.progressNanoseconds)
+            onRequestWhole(connection)
+            if connection.pointee.state != .closing { goOn(connection) }
+            releaseIfDone(connection)
         }
     }
 
@@ -97,15 +127,21 @@ struct Origin: ~Copyable {
 
     // MARK: - Accepting
 
-    private mutating func startAccept() { ring.startAccept(listener, token: OperationToken(.accept, slot: 0)) }
+    private mutating func startAccept(_ index: Int) {
+        paused[index] = false
+        ring.startAccept(listeners[index], token: OperationToken(.accept, slot: UInt32(truncatingIfNeeded: index)))
+    }
 
     private mutating func onAccept(_ completion: Completion) {
         guard completion.result >= 0 else {
             // Out of descriptors, or of memory: what waits in the queue is taken a little later.
-            if !completion.hasMore { wheel.set(acceptTimer, clock.now &+ Self.acceptPauseNanoseconds) }
+            if !completion.hasMore {
+                paused[Int(completion.token.slot)] = true
+                wheel.set(acceptTimer, clock.now &+ Self.acceptPauseNanoseconds)
+            }
             return
         }
-        if !completion.hasMore { startAccept() }
+        if !completion.hasMore { startAccept(Int(completion.token.slot)) }
         let socket = completion.result
         guard let slot = connections.take() else {
             ring.startClose(socket)
@@ -115,6 +151,11 @@ struct Origin: ~Copyable {
         connection.initialize(to: OriginConnection(socket: socket, slot: slot))
         ring.setOptions(socket, SocketOptions(keepAlive: false))
         setTimer(connection, Self.idleNanoseconds)
+        ring.growBackendBuffers(forConnections: connections.count)
+        if let tls, !beginTLS(connection, tls) {
+            close(connection)
+            return releaseIfDone(connection)
+        }
         receive(connection)
     }
 
@@ -126,16 +167,11 @@ struct Origin: ~Copyable {
     }
 
     private mutating func onTimer(_ connection: UnsafeMutablePointer<OriginConnection>) {
-        switch (connection.pointee.state, connection.pointee.plan) {
-        case (.answering, .delayed):
-            connection.pointee.plan = .nothing
-            releaseHeldAnswer(connection)
-            endAnswer(connection)
-            goOn(connection)
-        case (.answering, .drip):
+        if connection.pointee.state == .answering, connection.pointee.plan == .drip, !connection.pointee.flags.contains(.waits) {
             drip(connection)
             flush(connection)
-        default: close(connection)
+        } else {
+            close(connection)
         }
     }
 
@@ -181,6 +217,7 @@ struct Origin: ~Copyable {
         connection.pointee.input.clear(into: &blocks)
         connection.pointee.output.clear(into: &blocks)
         connection.pointee.held.clear(into: &blocks)
+        if connection.pointee.flags.contains(.tls) { channel(connection).pointee.free(&blocks) }
         ring.startClose(connection.pointee.socket)
         connections.giveBack(connection.pointee.timer.slot)
     }

@@ -11,15 +11,17 @@ extension Origin {
     mutating func begin(_ connection: UnsafeMutablePointer<OriginConnection>) {
         connection.pointee.plan = .nothing
         connection.pointee.sink = .discarded
-        connection.pointee.flags.remove([.headOnly, .breaksOff])
+        connection.pointee.flags.remove([.headOnly, .breaksOff, .endsShort])
         if request.method == .head { connection.pointee.flags.insert(.headOnly) }
         if !request.keepAlive { connection.pointee.flags.insert(.endsAfterAnswer) }
         connection.pointee.position = Int(queryNumber() % UInt64(OriginPattern.period))
         connection.pointee.remaining = 0
         connection.pointee.requestIsChunked = request.framing == .chunked
+        connection.pointee.delayNanoseconds = settings.delays?.sample(&random) ?? 0
+        if settings.closes { connection.pointee.flags.insert(.endsAfterAnswer) }
 
         if request.expectsContinue { _ = append(connection, "HTTP/1.1 100 Continue\r\n\r\n") }
-        choose(connection)
+        if faults.isEmpty { choose(connection) } else { chooseWithFaults(connection) }
         guard connection.pointee.state == .head else { return }  // an upgrade
         if request.framing.hasBody {
             beginBody(connection, request.framing)
@@ -32,7 +34,7 @@ extension Origin {
     private mutating func choose(_ connection: UnsafeMutablePointer<OriginConnection>) {
         var rest = OriginPath(bytes(request.pathStart, request.pathLength))
         switch rest.take() {
-        case "" where rest.isAtEnd: answerPage(connection)
+        case "" where rest.isAtEnd && settings.isDemo: answerPage(connection)
         case "hello" where rest.isAtEnd: answer(connection, 200, "Hello from the origin.\n")
         case "bytes": sized(connection, rest.takeNumber(), .pattern)
         case "chunked": sized(connection, rest.takeNumber(), .chunks)
@@ -40,12 +42,11 @@ extension Origin {
         case "broken":
             connection.pointee.flags.insert(.breaksOff)
             sized(connection, rest.takeNumber(), .pattern)
-        case "slow":
+        case "slow", "delay":
             guard let milliseconds = rest.takeNumber(), milliseconds <= Self.delayMillisecondsMax else {
                 return answerShort(connection, 404)
             }
-            connection.pointee.plan = .delayed
-            connection.pointee.remaining = milliseconds
+            connection.pointee.delayNanoseconds = milliseconds &* 1_000_000
             answer(connection, 200, "Sorry to have kept you waiting.\n")
         case "drip":
             let count = rest.isAtEnd ? 50 : rest.takeNumber()
@@ -62,13 +63,72 @@ extension Origin {
             connection.pointee.plan = .report
         case "ws" where rest.isAtEnd: answerWebSocket(connection)
         case "tunnel" where rest.isAtEnd: answerTunnel(connection)
-        default: answerShort(connection, 404)
+        default:
+            if settings.isDemo { answerShort(connection, 404) } else { answerAsSet(connection) }
+        }
+    }
+
+    /// The answer that the options describe.
+    private mutating func answerAsSet(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        let length = settings.sizes.sample(&random)
+        guard !settings.isChunked, length <= Self.inlineBytesMax || connection.pointee.flags.contains(.headOnly) else {
+            return sized(connection, length, settings.isChunked ? .chunks : .pattern, status: settings.status)
+        }
+        // Head and body in one piece: one send.
+        hold(connection, settings.status, "text/plain", .length(length))
+        guard length > 0, !connection.pointee.flags.contains(.headOnly), connection.pointee.state != .closing else { return }
+        if !connection.pointee.held.append(pattern.bytes(at: connection.pointee.position), Int(length), from: &blocks) {
+            close(connection)
+        }
+    }
+
+    /// Bodies up to this length are copied behind their head.
+    private static var inlineBytesMax: UInt64 { 8_192 }
+
+    private mutating func chooseWithFaults(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        let fault = faults.draw(&random)
+        if case .status(let status) = fault { return answerShort(connection, status) }
+        choose(connection)
+        switch fault {
+        case .stall: connection.pointee.delayNanoseconds &+= settings.stallNanoseconds
+        case .reset: connection.pointee.plan = .reset
+        case .truncate: truncate(connection)
+        case .status, nil: break
+        }
+    }
+
+    /// Makes half of an answer of what was chosen: its head says more than will come.
+    private mutating func truncate(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        connection.pointee.flags.insert(.endsAfterAnswer)
+        switch connection.pointee.plan {
+        case .pattern: connection.pointee.remaining /= 2
+        case .chunks:
+            connection.pointee.remaining /= 2
+            connection.pointee.flags.insert(.endsShort)
+        case .nothing where connection.pointee.sink != .echoed:
+            let count = connection.pointee.held.count
+            guard count > 1 else { return }
+            var rest = connection.pointee.held.split(at: count &- 1, from: &blocks)
+            rest.clear(into: &blocks)
+        case .nothing, .drip, .report, .reset: break
         }
     }
 
     /// The request has come whole: the answer may begin.
     mutating func onRequestWhole(_ connection: UnsafeMutablePointer<OriginConnection>) {
         connection.pointee.state = .answering
+        let delay = connection.pointee.delayNanoseconds
+        if delay > 0 {
+            connection.pointee.delayNanoseconds = 0
+            let slot = connection.pointee.timer.slot
+            let due = clock.now &+ delay
+            guard delayed.add(DeadlineHeap.Entry(deadline: due, slot: slot, generation: connections.generation(slot))) else {
+                return close(connection)
+            }
+            connection.pointee.flags.insert(.waits)
+            setTimer(connection, delay &+ Self.progressNanoseconds)
+            return
+        }
         let hasNoBody = connection.pointee.flags.contains(.headOnly)
         switch connection.pointee.plan {
         case .nothing:
@@ -77,8 +137,7 @@ extension Origin {
             }
             releaseHeldAnswer(connection)
             endAnswer(connection)
-        case .delayed:
-            setTimer(connection, connection.pointee.remaining &* 1_000_000)
+        case .reset: reset(connection)
         case .report:
             connection.pointee.plan = .nothing
             report(connection)
@@ -121,14 +180,14 @@ extension Origin {
     // MARK: - Answers
 
     private mutating func sized(
-        _ connection: UnsafeMutablePointer<OriginConnection>, _ length: UInt64?, _ plan: OriginConnection.Plan
+        _ connection: UnsafeMutablePointer<OriginConnection>, _ length: UInt64?, _ plan: OriginConnection.Plan, status: UInt16 = 200
     ) {
         guard let length, length <= Self.bodyBytesMax else { return answerShort(connection, 404) }
         connection.pointee.plan = plan
         connection.pointee.remaining = connection.pointee.flags.contains(.breaksOff) ? (length &+ 1) / 2 : length
         let isChunked = plan == .chunks && request.versionMinor > 0
         if plan == .chunks && !isChunked { return untilClose(connection, length) }
-        hold(connection, 200, "text/plain", isChunked ? .chunked : .length(length))
+        hold(connection, status, "text/plain", isChunked ? .chunked : .length(length))
     }
 
     private mutating func untilClose(_ connection: UnsafeMutablePointer<OriginConnection>, _ length: UInt64?) {

@@ -35,6 +35,11 @@ struct OriginConnection: BitwiseCopyable {
         static let headOnly = Flags(rawValue: 512)
         /// Some bytes of a head have come.
         static let headBegun = Flags(rawValue: 1024)
+        static let tls = Flags(rawValue: 2048)
+        /// The whole request is there, and its answer waits for its time.
+        static let waits = Flags(rawValue: 4096)
+        /// A body of chunks ends without the last one.
+        static let endsShort = Flags(rawValue: 8192)
     }
 
     /// What the answer still owes once the request is whole.
@@ -47,10 +52,10 @@ struct OriginConnection: BitwiseCopyable {
         case chunks
         /// `remaining` dots, one a tenth of a second.
         case drip
-        /// `held`, after `remaining` milliseconds.
-        case delayed
         /// A sentence about the body that came.
         case report
+        /// No answer but a reset.
+        case reset
     }
 
     /// Where the body of a request goes.
@@ -80,6 +85,8 @@ struct OriginConnection: BitwiseCopyable {
     var requestBodyBytes: UInt64 = 0
     var firstDifference: UInt64?
 
+    /// How long the answer waits once the request is whole.
+    var delayNanoseconds: UInt64 = 0
     var remaining: UInt64 = 0
     /// Where in the pattern the next byte to send, or to compare, stands.
     var position = 0

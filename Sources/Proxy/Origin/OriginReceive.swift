@@ -8,7 +8,11 @@ extension Origin {
         else { return }
         connection.pointee.flags.insert(.receiving)
         connection.pointee.inFlight &+= 1
-        ring.startReceiveMultishot(connection.pointee.socket, group: .backend, token: token(.clientReceive, connection))
+        if settings.receivesOnce {
+            ring.startReceive(connection.pointee.socket, group: .backend, pollFirst: false, token: token(.clientReceive, connection))
+        } else {
+            ring.startReceiveMultishot(connection.pointee.socket, group: .backend, token: token(.clientReceive, connection))
+        }
     }
 
     mutating func onReceive(_ completion: Completion) {
@@ -21,7 +25,11 @@ extension Origin {
         if let buffer = completion.buffer {
             let length = Int(completion.result)
             if length > 0 && connection.pointee.state != .closing && connection.pointee.state != .lingering {
-                kept = connection.pointee.input.append(ring.bufferAddress(.backend, buffer), length, from: &blocks)
+                let bytes = ring.bufferAddress(.backend, buffer)
+                kept =
+                    connection.pointee.flags.contains(.tls)
+                    ? receiveRecords(connection, bytes, length)
+                    : connection.pointee.input.append(bytes, length, from: &blocks)
             }
             ring.returnBuffer(.backend, buffer)
         }

@@ -4,14 +4,15 @@ import Glibc
 extension Origin {
     mutating func flush(_ connection: UnsafeMutablePointer<OriginConnection>) {
         guard !connection.pointee.flags.contains(.sending), connection.pointee.state != .closing else { return }
+        if connection.pointee.flags.contains(.tls) { return flushRecords(connection) }
         if connection.pointee.output.isEmpty { refill(connection) }
         guard connection.pointee.state != .closing else { return }
         if !connection.pointee.output.isEmpty {
-            let more = connection.pointee.state == .answering && connection.pointee.plan == .pattern
+            let more = sendsPattern(connection)
             let length = ring.startSend(
                 connection.pointee.socket, of: connection.pointee.output, more: more, token: token(.clientSend, connection))
             startSending(connection, length)
-        } else if connection.pointee.state == .answering && connection.pointee.plan == .pattern {
+        } else if sendsPattern(connection) {
             let length = Int(min(connection.pointee.remaining, UInt64(OriginPattern.pieceMax)))
             startSending(connection, length)
             connection.pointee.flags.insert(.sendsPattern)
@@ -24,7 +25,12 @@ extension Origin {
         }
     }
 
-    private mutating func startSending(_ connection: UnsafeMutablePointer<OriginConnection>, _ length: Int) {
+    /// The answer goes on with bytes of the table.
+    func sendsPattern(_ connection: UnsafeMutablePointer<OriginConnection>) -> Bool {
+        connection.pointee.state == .answering && connection.pointee.plan == .pattern && !connection.pointee.flags.contains(.waits)
+    }
+
+    mutating func startSending(_ connection: UnsafeMutablePointer<OriginConnection>, _ length: Int) {
         connection.pointee.sendingBytes = length
         connection.pointee.flags.insert(.sending)
         connection.pointee.inFlight &+= 1
@@ -48,6 +54,8 @@ extension Origin {
                 endPlan(connection)
                 if connection.pointee.state == .closing { return }
             }
+        } else if connection.pointee.flags.contains(.tls) {
+            onRecordsSent(connection, sent)
         } else {
             connection.pointee.output.consume(sent, into: &blocks)
         }
@@ -58,8 +66,10 @@ extension Origin {
     }
 
     /// Puts the next chunk into the empty output of an answer that consists of chunks.
-    private mutating func refill(_ connection: UnsafeMutablePointer<OriginConnection>) {
-        guard connection.pointee.state == .answering, connection.pointee.plan == .chunks else { return }
+    mutating func refill(_ connection: UnsafeMutablePointer<OriginConnection>) {
+        guard connection.pointee.state == .answering, connection.pointee.plan == .chunks,
+            !connection.pointee.flags.contains(.waits)
+        else { return }
         // Sizes change from chunk to chunk, and none of them suits anybody's buffers.
         let wanted = 1 &+ (connection.pointee.position &* 2_654_435_761 &>> 7) % 16_000
         let length = Int(min(connection.pointee.remaining, UInt64(wanted)))
@@ -70,7 +80,7 @@ extension Origin {
         connection.pointee.position = OriginPattern.advance(connection.pointee.position, length)
         connection.pointee.remaining &-= UInt64(length)
         if connection.pointee.remaining > 0 { return }
-        if !connection.pointee.flags.contains(.breaksOff), !append(connection, "0\r\n\r\n") {
+        if connection.pointee.flags.isDisjoint(with: [.breaksOff, .endsShort]), !append(connection, "0\r\n\r\n") {
             close(connection)
             return
         }
@@ -78,7 +88,7 @@ extension Origin {
     }
 
     /// The body is out, or half of it where the answer is to break off there.
-    private mutating func endPlan(_ connection: UnsafeMutablePointer<OriginConnection>) {
+    mutating func endPlan(_ connection: UnsafeMutablePointer<OriginConnection>) {
         connection.pointee.plan = .nothing
         if connection.pointee.flags.contains(.breaksOff) {
             reset(connection)

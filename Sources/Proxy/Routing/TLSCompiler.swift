@@ -47,5 +47,5 @@ extension TLSIdentity {
 }
 
 extension TLSFile {
-    fileprivate init(_ file: TLSSettings.File) { self.init(name: file.path, bytes: file.bytes.withBytes { Array($0) }) }
+    fileprivate init(_ file: TLSSettings.File) { self.init(name: file.path, bytes: file.bytes) }
 }

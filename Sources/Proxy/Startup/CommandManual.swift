@@ -24,7 +24,9 @@ func commandManual(program: String, commands: [(name: String, help: String)]) ->
     page.item("NOTIFY_SOCKET", "", "Where a service manager wants to be told of READY, RELOADING and STOPPING; see sd_notify(3).")
     page.item("LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES", "", "Listening sockets that a service manager hands over; see sd_listen_fds(3).")
     page.section("EXIT STATUS")
-    page.text("0 after a stop that was asked for, 1 when the start or the configuration failed, 64 when the command line is wrong.")
+    page.text(
+        "0 after a stop that was asked for, 1 when the start or the configuration failed, 64 when the command line is wrong. "
+            + "'weir load' ends with 1 also when too many requests failed, and with 3 when it was itself too slow for figures of the server.")
     page.section("FILES")
     page.item("/etc/weir/weir.conf", "", "The configuration that the service of the Debian package runs with.")
     page.section("SEE ALSO")

@@ -10,6 +10,16 @@ public struct ExchangeCounts: Sendable {
     public let ticks: Int
     /// What was done against the contract of the ring; 0 in a sound build.
     public let complaints: Int
+    /// Calls of `io_uring_enter`.
+    public let enters: Int
+    /// Other system calls, made on the spot.
+    public let calls: Int
+    /// Operations put into the ring, and completions taken from it.
+    public let submissions: Int
+    public let completions: Int
+    /// Bytes that went through memory of the proxy on their way from one peer to the other, and bytes of bodies among them.
+    public let movedBytes: Int
+    public let copiedBodyBytes: Int
 }
 
 /// Runs that many small GET exchanges of eight clients over kept connections, with an access log, and counts.
@@ -20,7 +30,8 @@ public struct ExchangeCounts: Sendable {
 ///   - rewrites: the requests pass a virtual host, a rule with a pattern, a rewriting with its way back, edits of both heads
 ///     with tokens, and fields about the client.
 ///   - answers: they are answered by the rule itself, with the same edits.
-public func countExchanges(_ wanted: Int, rewrites: Bool = false, answers: Bool = false) -> ExchangeCounts {
+///   - burnNanoseconds: the setting `debug-burn-nanoseconds`, to see that counts notice it.
+public func countExchanges(_ wanted: Int, rewrites: Bool = false, answers: Bool = false, burnNanoseconds: Int = 0) -> ExchangeCounts {
     var sizes = ScriptedSizes()
     sizes.checksMemory = false
     sizes.delayMax = 20_000
@@ -29,7 +40,7 @@ public func countExchanges(_ wanted: Int, rewrites: Bool = false, answers: Bool 
     let door = CountedBackend(kernel)
     kernel.doors.append((9_000, door))
 
-    var worker = makeCountedWorker(kernel, listener, rewrites: rewrites || answers, answers: answers)
+    var worker = makeCountedWorker(kernel, listener, rewrites: rewrites || answers, answers: answers, burnNanoseconds: burnNanoseconds)
     worker.startListening()
     worker.startWaitingForWake()
     let clients = (0..<8).map { _ in CountedClient(kernel, listener) }
@@ -38,6 +49,8 @@ public func countExchanges(_ wanted: Int, rewrites: Bool = false, answers: Bool 
     // Once through everything that is taken at first use: slots, buffers of the log, the script's own room.
     while done() < 4_000 { countedTick(&worker, counts: false) }
     let before = allocatedBytes()
+    let talliesBefore = kernel.tallies
+    let copiedBefore = worker.counters[.copiedBytes]
     let begun = done()
     var ticks = 0
     while done() < begun + wanted {
@@ -45,9 +58,12 @@ public func countExchanges(_ wanted: Int, rewrites: Bool = false, answers: Bool 
         ticks += 1
     }
     let after = allocatedBytes()
+    let tallies = kernel.tallies
     return ExchangeCounts(
         exchanges: done() - begun, allocatedBytes: after.flatMap { after in before.map { after - $0 } }, ticks: ticks,
-        complaints: kernel.complaintCount)
+        complaints: kernel.complaintCount, enters: tallies.enters - talliesBefore.enters, calls: tallies.calls - talliesBefore.calls,
+        submissions: tallies.submissions - talliesBefore.submissions, completions: tallies.completions - talliesBefore.completions,
+        movedBytes: tallies.movedBytes - talliesBefore.movedBytes, copiedBodyBytes: Int(worker.counters[.copiedBytes] - copiedBefore))
 }
 
 /// A function of its own, so that a profiler can tell it by its name.
@@ -61,7 +77,7 @@ private func allocatedBytes() -> UInt64? {
     return weir_mallctl("thread.allocated", &bytes, &length, nil, 0) == 0 ? bytes : nil
 }
 
-private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedListener, rewrites: Bool, answers: Bool) -> Worker<ScriptedRing> {
+private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedListener, rewrites: Bool, answers: Bool, burnNanoseconds: Int) -> Worker<ScriptedRing> {
     var backend = BackendSettings()
     backend.address = .ipv4("127.0.0.1")
     backend.port = 9_000
@@ -71,6 +87,7 @@ private func makeCountedWorker(_ kernel: ScriptedKernel, _ listener: ScriptedLis
     if rewrites { addRewriting(to: &server, answers: answers) }
     var settings = GlobalSettings()
     settings.servers = [server]
+    settings.debugBurnNanoseconds = burnNanoseconds
     let addresses = AddressTable(
         generation: 1,
         entries: [BackendAddresses(server: 0, backend: 0, addresses: [SocketAddress(literal: "127.0.0.1", port: 9_000)!])])

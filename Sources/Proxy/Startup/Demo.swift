@@ -38,7 +38,9 @@ public func runOriginProcess() -> Int32 {
         say("'\(originProcessCommand)' is for the demo to start; use 'weir demo'")
         return 2
     }
-    return runOrigin(listener: 3)
+    let failure = runOrigin(listeners: [3], .demo)
+    say("the origin cannot start: \(failure.call): \(errorText(failure.errno))")
+    return 1
 }
 
 /// The process behind the demo; the kernel ends it with the process that started it.

@@ -4,8 +4,9 @@ struct Doctor {
 
     /// All findings in the order in which people should read them.
     var findings: [Finding] {
-        [kernel, ring, minimumWait, processors, openFiles, lockedMemory, pipes, listenQueue, synBacklog, ports]
-            + [buffers, notSent, congestionControl, allocator, hugePages, systemCallFilter]
+        [kernel, ring, spareFeatures, minimumWait, processors, governor, clockSource, openFiles, lockedMemory, pipes]
+            + [listenQueue, synBacklog, ports, buffers, notSent, congestionControl, slowStart, connectionTracking]
+            + networkDevices + [deviceBacklog, busyPolling, openSSL, allocator, hugePages, systemCallFilter]
     }
 
     /// Whether Weir can serve on this machine.

@@ -70,6 +70,7 @@ extension GlobalSettings {
         compare("max-nofile", \.openFilesMax)
         compare("admin-socket", \.adminSocketPath)
         compare("client-table-size", \.clientTableEntries)
+        compare("splice-pipe-size", \.splicePipeBytes)
         return words
     }
 }

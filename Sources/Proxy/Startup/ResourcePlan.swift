@@ -31,7 +31,7 @@ struct ResourcePlan {
     /// A worker splices through one pipe, when a server of its has something to splice.
     var pipeCount: Int { settings.servers.contains { $0.splice.enabled } ? crew.workers : 0 }
 
-    static let pipeBytes = 1_024 * 1_024
+    static let pipeBytes = GlobalSettings().splicePipeBytes
 
     /// Backend connections that all workers together may have.
     var backendConnectionsMax: Int {
@@ -73,7 +73,7 @@ struct ResourcePlan {
         lines.append(
             "\(plural(listenerCount, "listener")), \(plural(crew.workers, "ring")) of \(KernelRing.submissionEntries) + "
                 + "\(KernelRing.completionEntries) entries, receive buffers \(sizeText(buffers.atStart)) (at most \(sizeText(buffers.max))), "
-                + "\(plural(pipeCount, "pipe")) of \(sizeText(Self.pipeBytes))")
+                + "\(plural(pipeCount, "pipe")) of \(sizeText(settings.splicePipeBytes))")
         let files = writtenLogs.reduce(0) { $0 + ($1.isPerWorker ? crew.workers : 1) }
         lines.append("\(plural(writtenLogs.count, "log")) in \(plural(files, "open file")), \(plural(fixedDescriptors, "descriptor")) at rest")
         let pending = pendingMax.map { "\($0)" } ?? "any number of"
@@ -109,7 +109,7 @@ struct ResourcePlan {
             ("pendingMax", .optional(pendingMax)),
             (
                 "pipes",
-                .object([("count", .number(pipeCount)), ("bytesEach", .number(Self.pipeBytes)), ("descriptorsEach", .number(2))])
+                .object([("count", .number(pipeCount)), ("bytesEach", .number(settings.splicePipeBytes)), ("descriptorsEach", .number(2))])
             ),
             (
                 "memory",
@@ -163,7 +163,6 @@ struct ResourcePlan {
         }
     }
 
-    private func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }
 }
 
 extension ListenAddress {
@@ -183,3 +182,6 @@ extension ListenAddress {
         }
     }
 }
+
+/// `1 pipe`, `2 pipes`.
+func plural(_ count: Int, _ word: String) -> String { "\(count) \(word)\(count == 1 ? "" : "s")" }

@@ -27,9 +27,17 @@ struct RingProbe: Equatable {
         var isNeeded: Bool { self != .minimumWait }
     }
 
+    /// What newer kernels have besides, and Weir leaves alone, each for the reason that it was measured by.
+    enum Spare: String, CaseIterable {
+        case zeroCopySend = "zero-copy send"
+        case receiveBundles = "receive bundles"
+        case submissionThread = "a submission thread (SQPOLL)"
+    }
+
     /// Negative errno of the first set-up; 0 when rings can be made.
     var refusal: Int32 = 0
     var features: Set<Feature> = []
+    var spares: Set<Spare> = []
 
     var missing: [Feature] { Feature.allCases.filter { $0.isNeeded && !features.contains($0) } }
 
@@ -42,6 +50,10 @@ struct RingProbe: Equatable {
         }
         guard probe.refusal == 0 else { return probe }
         if plain.features & curing_FEAT_MIN_TIMEOUT != 0 { probe.features.insert(.minimumWait) }
+        if plain.features & receiveBundleFeature != 0 { probe.spares.insert(.receiveBundles) }
+        var polled = io_uring_params()
+        polled.flags = UInt32(IORING_SETUP_SQPOLL)
+        if withRing(&polled, { _ in }) == 0 { probe.spares.insert(.submissionThread) }
         var deferred = io_uring_params()
         deferred.flags =
             UInt32(IORING_SETUP_DEFER_TASKRUN) | UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_SUBMIT_ALL)
@@ -50,6 +62,9 @@ struct RingProbe: Equatable {
         if withRing(&deferred, { _ in }) == 0 { probe.features.insert(.deferredTaskRun) }
         return probe
     }
+
+    /// IORING_FEAT_RECVSEND_BUNDLE, which the library's header does not have yet.
+    private static var receiveBundleFeature: UInt32 { 1 &<< 14 }
 
     private static func withRing(_ parameters: inout io_uring_params, _ body: (inout io_uring) -> Void) -> Int32 {
         var ring = io_uring()
@@ -63,6 +78,7 @@ struct RingProbe: Equatable {
     private mutating func examine(_ ring: inout io_uring) {
         if let operations = io_uring_get_probe_ring(&ring) {
             if io_uring_opcode_supported(operations, Int32(IORING_OP_MSG_RING.rawValue)) != 0 { features.insert(.messages) }
+            if io_uring_opcode_supported(operations, Int32(IORING_OP_SEND_ZC.rawValue)) != 0 { spares.insert(.zeroCopySend) }
             io_uring_free_probe(operations)
         }
         tryMultishotAccept(&ring)

@@ -77,7 +77,7 @@ enum RingRefusal: Equatable {
         case .disabledBySetting: "set kernel.io_uring_group to the group of Weir, or sysctl -w kernel.io_uring_disabled=0"
         case .filtered:
             "allow io_uring_setup, io_uring_enter and io_uring_register in the container's profile "
-                + "(docker run --security-opt seccomp=PROFILE.json, or =unconfined to try)"
+                + "(docker run --security-opt seccomp=tuning/seccomp/weir.json, or =unconfined to try)"
         case .forbidden: "look for a denial of io_uring in the journal or audit log, and allow it for Weir"
         case .lockedMemory: "raise the limit (ulimit -l, LimitMEMLOCK=) or use kernel 5.12 or newer"
         case .openFiles: "raise the limit (ulimit -n, LimitNOFILE=)"

@@ -38,7 +38,7 @@ final class ShortThread<Value: Sendable>: Sendable {
 }
 
 /// Starts a detached thread that takes no signals; 0 or an errno.
-private func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) -> Int32 {
+func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) -> Int32 {
     let errand = Errand(name: name, body: body)
     let context = Unmanaged.passRetained(errand).toOpaque()
     var thread = pthread_t()

@@ -57,6 +57,18 @@ struct SystemFacts: Equatable {
     var hugePages = "madvise"
     var isRoot = false
     var allocator = "glibc"
+    var clockSource = "tsc"
+    /// How the processors choose their frequency; nil where they do not, as in most virtual machines.
+    var governor: String?
+    var devices: [NetworkDevice] = []
+    /// net.ipv4.tcp_slow_start_after_idle
+    var slowStartsAfterIdle = false
+    /// net.core.netdev_max_backlog: packets that wait for a processor.
+    var deviceBacklogMax = 1_000
+    /// Microseconds that net.core.busy_read and busy_poll let a socket spin; 0 = never.
+    var busyPollMicroseconds = 0
+    var connectionTracking: ConnectionTracking?
+    var openSSL = OpenSSLVersions(built: "3.5.0", loaded: "3.5.0")
 
     /// Asks the kernel. Reads /proc and /sys, and makes two small rings.
     static func gather() -> SystemFacts {
@@ -87,6 +99,7 @@ struct SystemFacts: Equatable {
         facts.hugePages = chosenWord(readTextFile("/sys/kernel/mm/transparent_hugepage/enabled") ?? "[never]")
         facts.isRoot = geteuid() == 0
         facts.allocator = Allocator.live.name
+        facts.gatherSurroundings()
         return facts
     }
 

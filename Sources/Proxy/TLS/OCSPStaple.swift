@@ -9,8 +9,8 @@ struct OCSPStaple: BitwiseCopyable {
 
     /// - Parameter file: one response, DER.
     init(_ file: TLSFile, about certificate: OpaquePointer, warnings: inout [String]) throws(TLSComplaint) {
-        let response = file.bytes.withUnsafeBufferPointer { bytes in
-            var at = bytes.baseAddress
+        let response = file.bytes.withBytes { bytes in
+            var at = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
             return d2i_OCSP_RESPONSE(nil, &at, bytes.count)
         }
         defer { ERR_clear_error() }
@@ -33,7 +33,7 @@ struct OCSPStaple: BitwiseCopyable {
         }
         self.certificate = certificate
         bytes = .allocate(capacity: file.bytes.count)
-        _ = bytes.initialize(from: file.bytes)
+        _ = file.bytes.withBytes { bytes.initialize(from: $0) }
     }
 
     func release() { bytes.deallocate() }

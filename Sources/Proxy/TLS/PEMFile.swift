@@ -6,8 +6,8 @@ enum PEMFile {
     static let noPassphrase: @convention(c) (UnsafeMutablePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?) -> Int32 = { _, _, _, _ in -1 }
 
     /// Calls `use` with a BIO that reads the bytes.
-    static func withBIO(_ bytes: [UInt8], _ use: (OpaquePointer) -> Void) {
-        bytes.withUnsafeBytes { bytes in
+    static func withBIO(_ bytes: SecretBytes, _ use: (OpaquePointer) -> Void) {
+        bytes.withBytes { bytes in
             guard let bio = BIO_new_mem_buf(bytes.baseAddress, Int32(clamping: bytes.count)) else { return }
             use(bio)
             BIO_free(bio)

@@ -11,8 +11,8 @@ enum RevocationList {
             while let list = PEM_read_bio_X509_CRL(bio, nil, PEMFile.noPassphrase, nil) { lists.append(list) }
         }
         if lists.isEmpty {
-            let list = file.bytes.withUnsafeBufferPointer { bytes in
-                var at = bytes.baseAddress
+            let list = file.bytes.withBytes { bytes in
+                var at = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
                 return d2i_X509_CRL(nil, &at, bytes.count)
             }
             if let list { lists.append(list) }

@@ -76,7 +76,7 @@ struct TLSBackendMaterial: Sendable, Hashable {
 /// A file that has been read; its name is for complaints.
 struct TLSFile: Sendable, Hashable {
     var name: String
-    var bytes: [UInt8]
+    var bytes: SecretBytes
 }
 
 /// A certificate with its chain and key.

@@ -37,9 +37,9 @@ struct SessionScope: BitwiseCopyable {
         add([material.clientCertificates.rawValue, material.acceptsMissingRevocationList ? 1 : 0, material.acceptsExpiredRevocationList ? 1 : 0])
         add([UInt8](String(material.verifyDepth).utf8))
         if material.clientCertificates != .unwanted {
-            for file in material.authorities { add(file.bytes) }
+            for file in material.authorities { add(file.bytes.withBytes { Array($0) }) }
             add([0])
-            for file in material.revocationLists { add(file.bytes) }
+            for file in material.revocationLists { add(file.bytes.withBytes { Array($0) }) }
         }
         let result = withUnsafeMutableBytes(of: &bytes) {
             EVP_Digest(input, input.count, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), nil, EVP_sha256(), nil)

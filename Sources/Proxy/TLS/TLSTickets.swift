@@ -20,7 +20,7 @@ struct TLSTickets: BitwiseCopyable {
     init(files: [TLSFile]) throws(TLSComplaint) {
         var read: [TicketKey] = []
         for file in files {
-            guard let key = TicketKey(file.bytes) else {
+            guard let key = file.bytes.withBytes({ TicketKey($0) }) else {
                 throw TLSComplaint(
                     sentence: """
                         \(file.name) has \(file.bytes.count) bytes, and a key for tickets has 80 (or 48): make one with \

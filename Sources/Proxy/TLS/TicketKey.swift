@@ -14,7 +14,7 @@ struct TicketKey: BitwiseCopyable {
     private let isShort: Bool
 
     /// - Parameter file: 48 or 80 random bytes; nil for any other number.
-    init?(_ file: [UInt8]) {
+    init?(_ file: UnsafeRawBufferPointer) {
         guard file.count == Self.longBytes || file.count == Self.shortBytes else { return nil }
         isShort = file.count == Self.shortBytes
         bytes = InlineArray(repeating: 0)

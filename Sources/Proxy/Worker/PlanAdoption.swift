@@ -13,7 +13,7 @@ extension Worker where Ring: ~Copyable {
     mutating func takeGlobals(_ plan: ServingPlan) {
         isEfficient = plan.settings.efficiencyMode
         patterns.setStepsMax(plan.settings.matchStepsMax)
-        debugTrapAtRequest = UInt64(max(plan.settings.debugTrapAtRequest, 0))
+        debug = WorkerDebug(plan.settings)
         // A normal form is at most three times as long as the path.
         let room = 3 * (plan.settings.servers.map(\.limits.requestLineBytesMax).max() ?? 0)
         guard room > pathRoom.count else { return }

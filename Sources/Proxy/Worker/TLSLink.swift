@@ -36,7 +36,7 @@ struct TLSLink: BitwiseCopyable {
 
 extension Worker where Ring: ~Copyable {
     /// Room for the plain bytes of one record.
-    static var plainRoomBytes: Int { TLSStream.recordBytesMax }
+    static var plainRoomBytes: Int { TLSStream.openRoomBytes }
     /// Bytes of a burst that go out in records of one segment, so that the first of them can be read early.
     private static var burstBytesMax: Int { 16 &* 1024 }
     private static var smallRecordBytes: Int { 1_360 }
@@ -44,7 +44,7 @@ extension Worker where Ring: ~Copyable {
 
     /// A link for a stream; nil when none is to be had, and then the stream has been freed.
     mutating func addLink(_ stream: TLSStream?) -> UnsafeMutablePointer<TLSLink>? {
-        guard let stream else { return nil }
+        guard var stream else { return nil }
         guard let slot = links.take() else {
             stream.free(&blocks)
             return nil
@@ -82,6 +82,36 @@ extension Worker where Ring: ~Copyable {
         link.pointee.sealedBytes = queue.count
         queue.append(contentsOf: &plain)
         return isMore
+    }
+
+    /// What a call of `openRecord` came to.
+    typealias OpenedRecord = (opened: TLSOpened, isMoreToSend: Bool)
+
+    /// Decrypts the next record into `plainRoom`. What that makes us say goes out before what is queued in the plain; nil = no block
+    /// was to be had for keeping them apart.
+    mutating func openRecord(
+        _ input: inout TLSInput, _ queue: inout ByteQueue, _ link: UnsafeMutablePointer<TLSLink>
+    ) -> OpenedRecord? {
+        guard var plain = setPlainAside(&queue, link) else { return nil }
+        let opened = link.pointee.stream.open(&input, into: plainRoom, Self.plainRoomBytes, to: &queue, &blocks)
+        return (opened, putBack(&plain, to: &queue, link))
+    }
+
+    enum SealedAll {
+        /// All is records now, or there are some to send.
+        case done
+        /// No block was to be had, and there is nothing to send that would free one.
+        case noRoom
+        /// The stream has failed.
+        case failed
+    }
+
+    /// Makes records of all that is queued, as far as blocks are to be had.
+    mutating func sealAll(_ queue: inout ByteQueue, _ link: UnsafeMutablePointer<TLSLink>, recordBytes: Int) -> SealedAll {
+        guard link.pointee.isOpen, !link.pointee.sendsNoMore, queue.count > link.pointee.sealedBytes else { return .done }
+        if seal(&queue, link, recordBytes: recordBytes) { return .done }
+        if link.pointee.stream.failure != .none { return .failed }
+        return link.pointee.sealedBytes > 0 ? .done : .noRoom
     }
 
     /// Turns everything in a queue that is not a record yet into records; false when no block was to be had for some of it,

@@ -22,7 +22,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     /// Where bytes of backends are read to beyond their buffers; good until the next.
     let bulkRoom: UnsafeMutableRawPointer
     /// Clients whose handshake has begun and waits for its turn.
-    var begunHandshakes = WaitingClients()
+    let begunHandshakes: UnsafeMutablePointer<WaitingClients>
     /// Somebody waits whose turn may come in the next tick.
     var handshakesMayMove = false
     /// Steps of handshakes that may still be taken in this tick.
@@ -90,11 +90,13 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     var mustStop = false
     /// Gathers always, and more.
     var isEfficient: Bool
+    /// Size that was asked for the pipe of large bodies.
+    let pipeBytes: Int
     var lastTrim: UInt64 = 0
     /// The last look at spare memory gave some back, or something has happened since.
     var trimHelps = true
     var requestsSeen: UInt64 = 0
-    var debugTrapAtRequest: UInt64
+    var debug: WorkerDebug
     var random: RandomSource
     let stickySecret: StickySecret
     /// Exchanges whose backend left while they waited for it; used during a change of addresses only.
@@ -148,6 +150,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         links = Slab(capacity: clientsMax + 65_536)
         bulkRoom = .allocate(byteCount: Self.bulkRoomBytes, alignment: 4096)
         plainRoom = .allocate(byteCount: Self.plainRoomBytes, alignment: 64)
+        begunHandshakes = .allocate(capacity: 1)
+        begunHandshakes.initialize(to: WaitingClients())
         serverCount = 0
         servers = .allocate(capacity: 1)
         planUses = .allocate(capacity: 1)
@@ -165,7 +169,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         drainTimer.initialize(to: Timer(.worker, slot: 1))
         scratchFields = .allocate(capacity: Self.scratchFieldsMax)
         isEfficient = settings.efficiencyMode
-        debugTrapAtRequest = UInt64(max(settings.debugTrapAtRequest, 0))
+        pipeBytes = settings.splicePipeBytes
+        debug = WorkerDebug(settings)
         random = RandomSource(seed: start.seed &+ UInt64(start.index))
         stickySecret = start.stickySecret
         dateText = .allocate(byteCount: 32, alignment: 1)

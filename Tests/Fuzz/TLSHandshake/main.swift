@@ -38,7 +38,7 @@ private struct Contexts: @unchecked Sendable {
         let authority = CertificateMaker.make("root", for: .authority, serial: 1)
         let leaf = CertificateMaker.make("leaf", for: .server, by: authority, serial: 2, names: ["example.com"])
         let client = CertificateMaker.make("client", for: .client, by: authority, serial: 3)
-        func file(_ text: String) -> TLSFile { TLSFile(name: "file", bytes: [UInt8](text.utf8)) }
+        func file(_ text: String) -> TLSFile { TLSFile(name: "file", bytes: SecretBytes([UInt8](text.utf8))) }
         func identity(_ made: MadeCertificate) -> TLSIdentity { TLSIdentity(chain: file(made.chainPEM), key: file(made.keyPEM)) }
         let secret = TLSTicketSecret([UInt8](repeating: 1, count: 32))
         var made: [(client: TLSContext, server: TLSContext)] = []
@@ -150,10 +150,12 @@ private final class FuzzPair {
             case .failed:
                 require(stream.failure != .none)
                 return
-            case .done: stream.clientCertificate()?.free()
+            case .done:
+                stream.clientCertificate()?.free()
+                stream.leaveOpenSSL()
             }
         }
-        var room = [UInt8](repeating: 0, count: 700)
+        var room = [UInt8](repeating: 0, count: TLSStream.openRoomBytes)
         // Every byte that is read was heard.
         for _ in 0...max(64, heardBytes) {
             switch stream.open(&input, into: &room, room.count, to: &output, &pools) {

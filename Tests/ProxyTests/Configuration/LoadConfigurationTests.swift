@@ -160,10 +160,13 @@ struct LoadConfigurationTests {
 
     @Test("settings of the process are read")
     func process() {
-        let text = "max-nofile = 5000 memtrim-sz = '64k' drain-timeout = 5 admin-socket = /run/a efficiency-mode = on debug-trap-at-request = 3\n"
+        let text =
+            "max-nofile = 5000 memtrim-sz = '64k' drain-timeout = 5 admin-socket = /run/a efficiency-mode = on "
+            + "debug-trap-at-request = 3 debug-burn-nanoseconds = 300 splice-pipe-size = '64k'\n"
         let settings = ConfigurationFixture(text + server("")).load().settings
         #expect(settings?.openFilesMax == 5000 && settings?.memoryTrimBytes == 65_536 && settings?.drainDeadlineMilliseconds == 5000)
         #expect(settings?.adminSocketPath == "/run/a" && settings?.efficiencyMode == true && settings?.debugTrapAtRequest == 3)
+        #expect(settings?.debugBurnNanoseconds == 300 && settings?.splicePipeBytes == 65_536)
         #expect(settings?.workers == nil)
     }
 

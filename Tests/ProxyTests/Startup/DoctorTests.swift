@@ -56,12 +56,60 @@ struct DoctorTests {
             Harm("congestion control", .advice) { $0.congestionControl = "bbr" },
             Harm("allocator", .advice) { $0.allocator = "glibc" },
             Harm("transparent huge pages", .advice) { $0.hugePages = "always" },
+            Harm("clock source", .advice) { $0.clockSource = "hpet" },
+            Harm("processor frequency", .advice) { $0.governor = "powersave" },
+            Harm("net.ipv4.tcp_slow_start_after_idle", .advice) { $0.slowStartsAfterIdle = true },
+            Harm("connection tracking", .advice) { $0.connectionTracking = ConnectionTracking(count: 10, max: 65_536) },
+            Harm("connection tracking", .advice) { $0.connectionTracking = ConnectionTracking(count: 290_000, max: 300_000) },
+            Harm("net.core.netdev_max_backlog", .advice) { $0.deviceBacklogMax = 300 },
+            Harm("busy polling", .advice) { $0.busyPollMicroseconds = 50 },
+            Harm("OpenSSL", .advice) { $0.openSSL = OpenSSLVersions(built: "3.2.0", loaded: "3.0.22") },
+            Harm("OpenSSL", .advice) {
+                $0.openSSL = OpenSSLVersions(built: "3.0.22", loaded: "3.0.22")
+                $0.machine.cpus = [0, 1, 2, 3]
+            },
+            Harm("network device eth0", .advice) {
+                $0.machine.cpus = [0, 1]
+                $0.devices = [.made(queues: 1)]
+            },
+            Harm("network device eth0", .advice) {
+                $0.machine.cpus = [0, 1]
+                $0.devices = [.made(queues: 2, interrupts: ["0", "0"])]
+            },
         ])
     func harm(_ harm: Harm) throws {
         let finding = try finding(harm.subject, harm.change)
         #expect(finding.weight == harm.weight)
         #expect(finding.remedy?.isEmpty == false)
         #expect(finding.text.contains("-> "))
+    }
+
+    @Test(
+        "devices that reach all processors are left alone",
+        arguments: [
+            NetworkDevice.made(queues: 2, interrupts: ["0", "1"]), .made(queues: 1, steered: 1), .made(queues: 1, interrupts: ["0-1"], steered: 1),
+        ])
+    func spreading(_ device: NetworkDevice) throws {
+        let finding = try finding("network device eth0") {
+            $0.machine.cpus = [0, 1]
+            $0.devices = [device]
+        }
+        #expect(finding.weight == .good, "\(finding.text)")
+    }
+
+    @Test("the mask for packets names the processors that may be used, in groups of 32 bits")
+    func mask() throws {
+        let finding = try finding("network device eth0") {
+            $0.machine.cpus = [0, 33]
+            $0.devices = [.made(queues: 1)]
+        }
+        #expect(finding.remedy?.contains("echo 2,00000001 > /sys/class/net/eth0/queues/rx-0/rps_cpus") == true, "\(finding.text)")
+    }
+
+    @Test("OpenSSL 3.0 is named for what it is, and only many workers are warned of it")
+    func openSSL() throws {
+        let finding = try finding("OpenSSL") { $0.openSSL = OpenSSLVersions(built: "3.0.20", loaded: "3.0.22") }
+        #expect(finding.weight == .good && finding.state == "3.0.22, built against 3.0.20")
     }
 
     @Test("what a remedy says to write in the configuration is a word of it")
@@ -89,6 +137,14 @@ struct DoctorTests {
             let promised = !facts.kernel.isOlder(than: KernelVersion(release: feature.since))
             #expect(facts.ring.features.contains(feature) || !promised, "\(feature)")
         }
+    }
+}
+
+extension NetworkDevice {
+    fileprivate static func made(queues: Int, interrupts: [String] = [], steered: Int = 0) -> NetworkDevice {
+        NetworkDevice(
+            name: "eth0", driver: "virtio_net", receiveQueues: queues, sendQueues: queues, steeredQueues: steered,
+            interruptProcessors: interrupts)
     }
 }
 

@@ -24,6 +24,7 @@ struct KernelRing: ~Copyable, RingPort {
     private var backendRing: ReceiveBuffers
     private let vectors: UnsafeMutablePointer<SendVector>
     private var vectorIndex = 0
+    private let vectorMask: Int
     let hasMinWait: Bool
 
     /// One message header with its pieces, used until the entry that names it is submitted.
@@ -32,17 +33,19 @@ struct KernelRing: ~Copyable, RingPort {
         var pieces = InlineArray<16, iovec>(repeating: iovec())
     }
 
-    init() throws(RingFailure) {
-        let made = try Self.makeRing()
+    init(_ settings: RingSettings = RingSettings()) throws(RingFailure) {
+        let made = try Self.makeRing(settings)
         ring = made.ring
         hasMinWait = made.features & curing_FEAT_MIN_TIMEOUT != 0
         clientRing = ReceiveBuffers(
             made.client, slots: Self.clientBuffers, bytes: Self.clientBufferBytes, provided: Self.clientBuffers)
         backendRing = ReceiveBuffers(
-            made.backend, slots: Self.backendBuffersMax, bytes: Self.backendBufferBytes,
+            made.backend, slots: Self.backendBuffersMax, bytes: settings.backendBufferBytes,
             provided: Self.backendBuffersSlice)
-        vectors = .allocate(capacity: Int(Self.submissionEntries))
-        vectors.initialize(repeating: SendVector(), count: Int(Self.submissionEntries))
+        let vectorCount = Int(max(settings.submissionEntries, Self.submissionEntries))
+        vectorMask = vectorCount - 1
+        vectors = .allocate(capacity: vectorCount)
+        vectors.initialize(repeating: SendVector(), count: vectorCount)
     }
 
     private struct Made {
@@ -52,15 +55,21 @@ struct KernelRing: ~Copyable, RingPort {
         var backend: UnsafeMutablePointer<io_uring_buf_ring>
     }
 
-    private static func makeRing() throws(RingFailure) -> Made {
+    private static func makeRing(_ settings: RingSettings) throws(RingFailure) -> Made {
         let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
         ring.initialize(to: io_uring())
         var parameters = io_uring_params()
         parameters.flags =
-            UInt32(IORING_SETUP_DEFER_TASKRUN) | UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_SUBMIT_ALL)
-            | UInt32(IORING_SETUP_CLAMP) | UInt32(IORING_SETUP_CQSIZE)
-        parameters.cq_entries = completionEntries
-        let made = io_uring_queue_init_params(submissionEntries, ring, &parameters)
+            UInt32(IORING_SETUP_SINGLE_ISSUER) | UInt32(IORING_SETUP_SUBMIT_ALL) | UInt32(IORING_SETUP_CLAMP)
+            | UInt32(IORING_SETUP_CQSIZE)
+        if settings.isPolledByKernel {
+            parameters.flags |= UInt32(IORING_SETUP_SQPOLL)
+            parameters.sq_thread_idle = 50
+        } else if settings.defersTaskRun {
+            parameters.flags |= UInt32(IORING_SETUP_DEFER_TASKRUN)
+        }
+        parameters.cq_entries = settings.completionEntries
+        let made = io_uring_queue_init_params(settings.submissionEntries, ring, &parameters)
         guard made == 0 else { throw RingFailure(call: "io_uring_setup", errno: -made) }
         _ = io_uring_register_ring_fd(ring)
         // A copy of a crashed process, which writes its backtrace, must not keep what the ring has armed alive.
@@ -132,7 +141,7 @@ struct KernelRing: ~Copyable, RingPort {
         let entry = entry()
         // An entry is submitted at the latest when the queue has gone round once, and so is its vector.
         let vector = vectors + vectorIndex
-        vectorIndex = (vectorIndex &+ 1) & Int(Self.submissionEntries - 1)
+        vectorIndex = (vectorIndex &+ 1) & vectorMask
         for index in 0..<pieces.count {
             vector.pointee.pieces[index] = iovec(
                 iov_base: UnsafeMutableRawPointer(mutating: pieces.starts[index]), iov_len: pieces.lengths[index])

@@ -42,6 +42,7 @@ extension ScriptedKernel {
         if socket.isResetForProxy || socket.proxyEnded { return Int(-EPIPE) }
         if socket.peerClosed { return count }
         let sent = socket.toPeer.write(bytes, count)
+        tallies.movedBytes += sent
         wakeSoon(socket.peer)
         return sent == 0 ? Int(-EAGAIN) : sent
     }
@@ -135,6 +136,7 @@ extension ScriptedKernel {
         var room = min(count, socket.toProxy.count)
         if faults.strikes(.shortRead) { room = 1 + random.below(room) }
         let got = socket.toProxy.read(into: bytes, room)
+        tallies.movedBytes += got
         wakeSoon(socket.peer)
         return got
     }

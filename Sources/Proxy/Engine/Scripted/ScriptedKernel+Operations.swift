@@ -183,6 +183,7 @@ extension ScriptedKernel {
             var room = group.bytes
             if faults.strikes(.shortRead) { room = 1 + random.below(min(room, socket.toProxy.count)) }
             let got = socket.toProxy.read(into: group.fill(buffer), room)
+            tallies.movedBytes += got
             wakeSoon(socket.peer)
             let flags = UInt32(IORING_CQE_F_BUFFER) | UInt32(buffer) << 16
             if isMultishot && !faults.strikes(.endedMultishot) {
@@ -222,6 +223,7 @@ extension ScriptedKernel {
         for piece in 0..<operation.pointee.pieces.count where left > 0 {
             let length = min(left, operation.pointee.pieces.lengths[piece])
             _ = socket.toPeer.write(operation.pointee.pieces.starts[piece]!, length)
+            tallies.movedBytes += length
             left -= length
         }
         execute(number, Int32(room))

@@ -78,6 +78,7 @@ final class ScriptedKernel {
     private var postedFirst = 0
     private var postedCount = 0
     private(set) var visibleCompletions = 0
+    var tallies = ScriptedTallies()
 
     init(seed: UInt64, sizes: ScriptedSizes) {
         self.sizes = sizes
@@ -257,6 +258,8 @@ final class ScriptedKernel {
     /// Submits, then lets time pass until something is completed or the wait is over.
     func enter(waitNanoseconds: UInt64?) -> Int32 {
         let submitted = Int32(submissions.count)
+        tallies.enters += 1
+        tallies.submissions += submissions.count
         submit()
         for pipe in pipes where pipe != nil && pipe!.bytes.count > 0 {
             complain("a pipe holds \(pipe!.bytes.count) bytes while the worker waits")
@@ -391,6 +394,7 @@ final class ScriptedKernel {
     func consumeCompletions(_ count: Int) {
         postedFirst = (postedFirst + count) % Self.completionsMax
         postedCount -= count
+        tallies.completions += count
         visibleCompletions -= count
     }
 
@@ -419,6 +423,18 @@ final class ScriptedKernel {
             return operation.kind == .free ? nil : "\(operation.kind) fd \(operation.descriptor) \(operation.stage)"
         }.joined(separator: ", ")
     }
+}
+
+/// What a worker has asked of a scripted kernel so far.
+struct ScriptedTallies: BitwiseCopyable {
+    /// Calls of `enter`.
+    var enters = 0
+    /// Calls on the spot, each a system call of its own where the kernel is a real one.
+    var calls = 0
+    var submissions = 0
+    var completions = 0
+    /// Bytes read into the worker's memory and written out of it.
+    var movedBytes = 0
 }
 
 /// A listening socket: connections wait until the worker accepts them.

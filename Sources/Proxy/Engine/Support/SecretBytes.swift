@@ -46,10 +46,12 @@ final class SecretBytes: @unchecked Sendable {
     }
 }
 
-extension SecretBytes: Equatable {
+extension SecretBytes: Hashable {
     static func == (one: SecretBytes, other: SecretBytes) -> Bool {
         one === other || one.count == other.count && memcmp(one.memory, other.memory, one.count) == 0
     }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(bytes: UnsafeRawBufferPointer(start: memory, count: count)) }
 }
 
 extension Array where Element == UInt8 {

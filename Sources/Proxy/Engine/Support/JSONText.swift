@@ -1,5 +1,5 @@
-/// A JSON value to print; reports are small and cold, so that a tree is the simplest writer.
-enum JSONText: Equatable {
+/// A JSON value to print, or one that was read; reports are small and cold, so that a tree is simplest.
+enum JSONText: Equatable, Sendable {
     case number(Int)
     case decimal(Double)
     case text(String)
@@ -33,6 +33,15 @@ enum JSONText: Equatable {
         case .object(let fields):
             let lines = fields.map { "\(inner)\(Self.quoted($0.0)): \($0.1.printed(indent: indent + 2))" }
             return "{\n" + lines.joined(separator: ",\n") + "\n\(outer)}"
+        }
+    }
+
+    /// The value on one line, for files that have one value on each.
+    func printedOnOneLine() -> String {
+        switch self {
+        case .list(let values): "[" + values.map { $0.printedOnOneLine() }.joined(separator: ", ") + "]"
+        case .object(let fields): "{" + fields.map { "\(Self.quoted($0.0)): \($0.1.printedOnOneLine())" }.joined(separator: ", ") + "}"
+        case .number, .decimal, .text, .truth, .null: printed()
         }
     }
 

@@ -1,0 +1,116 @@
+import Glibc
+
+/// The folder with scenarios and rivals, and how to come by what is measured.
+struct BenchSuite {
+    let folder: String
+    /// Told what takes long, and what is left out.
+    let say: (String) -> Void
+
+    /// All of them or those named, in the order of their names or of the naming.
+    func scenarios(named names: [String], quickOnly: Bool) throws(BenchFailure) -> [BenchScenario] {
+        let known = entries("\(folder)/Scenarios").filter { $0.hasSuffix(".conf") }.map { String($0.dropLast(5)) }
+        guard !known.isEmpty else { throw BenchFailure("there are no scenarios in \(folder)/Scenarios; run it in the project's folder or name it with --suite") }
+        for name in names where !known.contains(name) {
+            throw BenchFailure("there is no scenario '\(name)'\(nearest(to: name, among: known).map { "; did you mean '\($0)'?" } ?? "")")
+        }
+        var scenarios: [BenchScenario] = []
+        var complaints: [String] = []
+        for name in names.isEmpty ? known : names {
+            let (scenario, diagnostics) = loadBenchScenario(path: "\(folder)/Scenarios/\(name).conf", read: Self.read)
+            complaints += diagnostics.map(\.description)
+            if let scenario, !quickOnly || scenario.isQuick || !names.isEmpty { scenarios.append(scenario) }
+        }
+        guard complaints.isEmpty else { throw BenchFailure("a scenario is wrong\n" + complaints.joined(separator: "\n")) }
+        return scenarios
+    }
+
+    var rivalNames: [String] { entries("\(folder)/Rivals") }
+
+    func readRival(_ name: String) throws(BenchFailure) -> Rival {
+        guard rivalNames.contains(name) else {
+            throw BenchFailure("there is no rival '\(name)'\(nearest(to: name, among: rivalNames).map { "; did you mean '\($0)'?" } ?? "")")
+        }
+        let (rival, diagnostics) = loadRival(folder: "\(folder)/Rivals/\(name)", read: Self.read)
+        guard let rival, diagnostics.isEmpty else { throw BenchFailure("a rival is wrong\n" + diagnostics.map(\.description).joined(separator: "\n")) }
+        return rival
+    }
+
+    private static func read(_ path: String) throws(ReadFailure) -> [UInt8] {
+        guard let bytes = bytesOfFile(path) else { throw ReadFailure(reason: String(cString: strerror(errno))) }
+        return bytes
+    }
+
+    // MARK: - Subjects
+
+    func thisBuild(program: String, folder work: String) throws(BenchFailure) -> BenchSubject {
+        BenchSubject(
+            name: "weir", kind: .weir, rival: try readRival("weir"), program: program, commit: revision(of: ".", work),
+            version: firstLine([program, "version"], work))
+    }
+
+    /// The build to compare with: another revision, which is built first, or a program.
+    func base(revision: String?, program: String?, folder work: String) throws(BenchFailure) -> BenchSubject? {
+        let weir = try readRival("weir")
+        if let program {
+            guard access(program, X_OK) == 0 else { throw BenchFailure("\(program) is no program") }
+            return BenchSubject(name: "weir-base", kind: .weir, rival: weir, program: program, version: firstLine([program, "version"], work))
+        }
+        guard let revision else { return nil }
+        guard let found = runToEnd(["git", "rev-parse", "--verify", "--short=12", revision + "^{commit}"], logPath: "\(work)/git.log"), found.code == 0 else {
+            throw BenchFailure("git knows no revision '\(revision)' here")
+        }
+        let commit = found.output.trimmedOfSpace
+        let tree = ".build/bench/\(commit)"
+        if access("\(tree)/Package.swift", R_OK) != 0 {
+            guard let made = runToEnd(["git", "worktree", "add", "--force", "--detach", tree, commit], seconds: 120, logPath: "\(work)/git.log"), made.code == 0 else {
+                throw BenchFailure("cannot make a worktree of \(commit) in \(tree): \(textOfFile("\(work)/git.log")?.trimmedOfSpace ?? "no git")")
+            }
+        }
+        let program = "\(tree)/.build/release/weir"
+        if access(program, X_OK) != 0 {
+            say("building \(commit) in \(tree); this takes some minutes")
+            let command = ["swift", "build", "-c", "release", "--product", "weir", "--package-path", tree]
+            guard let built = runToEnd(command, seconds: 3_600, logPath: "\(work)/build.log"), built.code == 0 else {
+                throw BenchFailure("\(commit) does not build: \((textOfFile("\(work)/build.log") ?? "").split(separator: "\n").suffix(3).joined(separator: " / "))")
+            }
+        }
+        return BenchSubject(
+            name: "weir-\(commit)", kind: .weir, rival: weir, program: program, commit: commit, version: firstLine([program, "version"], work))
+    }
+
+    /// Nil, with a word on standard error, when it is not installed.
+    func rival(_ name: String, folder work: String) throws(BenchFailure) -> BenchSubject? {
+        let rival = try readRival(name)
+        guard rival.isInstalled else {
+            say("\(name) is not installed and is left out")
+            return nil
+        }
+        return BenchSubject(name: name, kind: .rival, rival: rival, version: firstLine(rival.version, work))
+    }
+
+    private func firstLine(_ command: [String], _ work: String) -> String {
+        guard !command.isEmpty, let told = runToEnd(command, logPath: "\(work)/version.log"), let line = told.output.split(separator: "\n").first else { return "unknown" }
+        return String(line.prefix(60)).trimmedOfSpace
+    }
+
+    /// The commit that is checked out, with a mark when files differ from it.
+    private func revision(of tree: String, _ work: String) -> String? {
+        guard let found = runToEnd(["git", "-C", tree, "rev-parse", "--short=12", "HEAD"], logPath: "\(work)/git.log"), found.code == 0 else { return nil }
+        let changed = runToEnd(["git", "-C", tree, "status", "--porcelain", "--untracked-files=no"], logPath: "\(work)/git.log")?.output.trimmedOfSpace ?? ""
+        return found.output.trimmedOfSpace + (changed.isEmpty ? "" : "-changed")
+    }
+}
+
+extension Rival {
+    /// Whether its program is on the path; Weir's own always is.
+    var isInstalled: Bool {
+        guard let program = command.first, !program.hasPrefix("{{") else { return true }
+        let folders = program.contains("/") ? [""] : (getenv("PATH").map { String(cString: $0) } ?? "/usr/sbin:/usr/bin").split(separator: ":").map { "\($0)/" }
+        return folders.contains { access($0 + program, X_OK) == 0 }
+    }
+}
+
+extension BenchSubject {
+    /// Its name as a file's.
+    var fileName: String { String(name.map { $0.isLetter || $0.isNumber || "-._+".contains($0) ? $0 : "_" }) }
+}

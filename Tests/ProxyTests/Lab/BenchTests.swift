@@ -1,0 +1,194 @@
+import Glibc
+import Testing
+
+@testable import Proxy
+
+@Suite("Templates of rivals' configurations")
+struct ConfigTemplateTests {
+    private func filled(_ text: String, _ values: [String: ConfigTemplate.Value]) throws(BenchFailure) -> String {
+        try ConfigTemplate(text, name: "t.conf").filled(values)
+    }
+
+    @Test("names are filled in, parts stand or not, and stand many times")
+    func fills() throws {
+        let values: [String: ConfigTemplate.Value] = ["port": .number(80), "tls": .flag(true), "rules": .number(2), "log": .text("")]
+        #expect(try filled("listen {{port}}{{#tls}} ssl{{/tls}}{{^tls}} plain{{/tls}}{{#log}} log{{/log}};", values) == "listen 80 ssl;")
+        #expect(try filled("{{#rules}}[{{*rules}}<{{number}}>{{/rules}}]{{/rules}}", values) == "[<0><1>]")
+        #expect(try filled("{a: {b: {{port}}} }", values) == "{a: {b: 80} }")
+    }
+
+    @Test("a name that nobody gave, or a part without end, is told with its line")
+    func mistakes() {
+        #expect(throws: BenchFailure("t.conf:2: nothing is called 'prot'; did you mean 'port'?")) { try filled("\n{{prot}}", ["port": .number(1)]) }
+        #expect(throws: BenchFailure("t.conf: {{/tls}} is missing")) { try filled("{{#tls}}x", ["tls": .flag(true)]) }
+        #expect(throws: BenchFailure("t.conf:1: {{/log}} closes what is not open")) { try filled("{{#tls}}{{/log}}", ["tls": .flag(true)]) }
+        #expect(throws: BenchFailure("t.conf:1: '{{' without '}}'")) { try filled("{{tls", ["tls": .flag(true)]) }
+    }
+}
+
+@Suite("Scenarios as files")
+struct BenchScenarioTests {
+    private func load(_ text: String) -> (scenario: BenchScenario?, messages: [String]) {
+        let (scenario, diagnostics) = loadBenchScenario(path: "Scenarios/one.conf") { _ in Array(text.utf8) }
+        return (scenario, diagnostics.map(\.description))
+    }
+
+    @Test("a file says what proxies, origin and load are set to")
+    func reads() throws {
+        let (scenario, messages) = load("about = \"a b\"\nproxy { tls = on }\norigin { body = \"1m\" }\nload { connections = 8 rate = 100 poisson = yes mix = m.mix }\n")
+        let read = try #require(scenario)
+        #expect(messages.isEmpty)
+        #expect(read.name == "one" && read.proxy.tls && read.origin.bodyBytes == 1 << 20 && read.movesBodies)
+        #expect(read.loadOptions == ["--connections", "8", "--poisson", "100", "--mix", "Scenarios/m.mix", "--insecure"])
+        #expect(read.originOptions == ["--size", "1048576"])
+    }
+
+    @Test("what is wrong is told with file, line and column, and with the word that was meant")
+    func mistakes() {
+        #expect(load("about = x\nload {\n  conections = 5 }\n").messages == ["Scenarios/one.conf:3:3: error: 'load' knows no 'conections'; did you mean 'connections'?"])
+        #expect(load("quick = true\n").messages == ["Scenarios/one.conf:1:1: error: 'about' is missing: one sentence on what is measured"])
+        #expect(load("about = x load { poisson = true }").messages.first?.contains("'poisson' needs a rate") == true)
+    }
+
+    @Test("every scenario and rival that is shipped can be read, and every template filled for every scenario")
+    func shipped() throws {
+        let here: String = #filePath
+        let root = here[..<here.firstRange(of: "/Tests/ProxyTests/")!.lowerBound]
+        let suite = BenchSuite(folder: "\(root)/Benchmarks") { _ in }
+        let scenarios = try suite.scenarios(named: [], quickOnly: false)
+        #expect(scenarios.count >= 12)
+        for name in suite.rivalNames {
+            let rival = try suite.readRival(name)
+            for file in rival.templates {
+                let template = try ConfigTemplate(try #require(textOfFile("\(rival.folder)/\(file)")), name: file)
+                for scenario in scenarios {
+                    var values = scenario.templateValues
+                    for place in ["front", "back"] { values[place] = .number(34_001) }
+                    for place in ["folder", "certificate", "key", "both", "settings", "program"] { values[place] = .text("/tmp/x") }
+                    values["root"] = .flag(true)
+                    if name == "weir" { values["settings"] = .text("") }
+                    let text = try template.filled(values)
+                    #expect(!text.contains("{{"))
+                    guard name == "weir", !scenario.proxy.tls else { continue }
+                    let (settings, diagnostics) = loadConfiguration(path: "weir.conf", environment: [:]) { _ in Array(text.utf8) }
+                    #expect(settings != nil, "\(scenario.name): \(diagnostics.map(\.description))")
+                }
+            }
+        }
+    }
+}
+
+@Suite("Results of benchmarks held against each other")
+struct BenchComparisonTests {
+    /// Ten rounds of small-hot with noise of a few percent.
+    private func result(_ name: String, seed: UInt64, slower: Double = 1, run: String = "one", rounds: Int = 10) -> BenchResult {
+        var numbers = SeededNumbers(seed: seed)
+        func noisy(_ middle: Double) -> Double { middle * (1 + 0.03 * (numbers.unit() + numbers.unit() - 1)) }
+        var scenario = BenchResult.Scenario(name: "small-hot", sentence: "s", settings: .object([]), atFixedRate: false)
+        for round in 0..<rounds {
+            scenario.rounds.append(
+                BenchRound(
+                    round: round, turn: round * 2,
+                    figures: [
+                        .cpuPerRequest: noisy(10 * slower), .requestRate: noisy(90_000 / slower), .latency50: noisy(600), .latency90: noisy(700), .latency99: noisy(900),
+                        .latency999: noisy(2_000), .latency9999: noisy(4_000), .contextSwitches: noisy(0.5), .enters: noisy(0.4), .memory: noisy(9_000),
+                    ]))
+        }
+        return BenchResult(
+            run: run, time: 1, subject: BenchSubject(name: name, kind: .weir, rival: Rival(), commit: "abc"), machine: .object([]), generator: "weir", scenarios: [scenario])
+    }
+
+    @Test("a result is read as it was written")
+    func roundTrip() throws {
+        let written = result("weir", seed: 1)
+        let read = try BenchResult(JSONText(parsing: Array(written.json.printed().utf8)), path: "weir.json")
+        #expect(read == written)
+        #expect(throws: BenchFailure.self) { try BenchResult(.object([("schema", .text("other"))]), path: "x.json") }
+    }
+
+    @Test("equal builds give no evidence in at least 19 of 20 pairs")
+    func equal() {
+        let pairs = 200
+        let calm = (0..<pairs).count { seed in
+            let comparison = BenchComparison(base: result("a", seed: UInt64(2 * seed)), new: result("b", seed: UInt64(2 * seed + 1)))
+            return comparison.worse == 0 && comparison.better == 0
+        }
+        #expect(calm >= pairs * 19 / 20, "\(calm) of \(pairs), seeds 0..<\(2 * pairs)")
+    }
+
+    @Test("a build that is 5 % slower is found worse in CPU time and rate")
+    func slower() throws {
+        let comparison = BenchComparison(base: result("a", seed: 1), new: result("b", seed: 2, slower: 1.05))
+        let verdicts = Dictionary(uniqueKeysWithValues: comparison.rows.map { ($0.metric, $0.verdict) })
+        #expect(verdicts[.cpuPerRequest] == .worse)
+        #expect(verdicts[.requestRate] == .worse)
+        #expect(verdicts[.memory] == .noEvidence)
+        #expect(comparison.text.contains("WORSE"))
+    }
+
+    @Test("results that were not taken in turn, and too few rounds, are said to be weak")
+    func remarks() {
+        let comparison = BenchComparison(base: result("a", seed: 1, run: "one", rounds: 3), new: result("b", seed: 2, run: "two", rounds: 3))
+        #expect(comparison.remarks.contains { $0.contains("not measured in turn") })
+        #expect(comparison.remarks.contains { $0.hasPrefix("3 rounds cannot convince for 10 figures at once; 9 can") })
+        #expect(BenchComparison.roundsNeeded(1) == 6)
+    }
+
+    @Test("the page has tables, plots and verdicts, and the history of one machine")
+    func page() {
+        let base = result("weir-abc", seed: 1)
+        let new = result("weir", seed: 2, slower: 1.05)
+        let lines = (0..<3).map { number in BenchHistory.entries(of: result("weir", seed: UInt64(number))).map(BenchHistory.line).joined() }.joined() + "no json\n"
+        let history = BenchHistory(lines: lines)
+        #expect(history.entries.count == 3)
+        let html = BenchReport(results: [new, base], history: history, comparisons: [BenchComparison(base: base, new: new)]).html
+        for part in ["CPU time for a request", "latency by quantile", "Requests a second over CPU", "worse", "History", "<svg", "weir-abc"] {
+            #expect(html.contains(part), "\(part)")
+        }
+        #expect(!html.contains("nan"))
+    }
+}
+
+@Suite("Plans of benchmarks")
+struct BenchPlanTests {
+    @Test("subjects take turns forwards and backwards, and CPUs are kept apart where there are some")
+    func order() {
+        let subjects = ["a", "b", "c"].map { BenchSubject(name: $0, kind: .rival, rival: Rival()) }
+        let plan = BenchPlan(scenarios: [BenchScenario()], subjects: subjects, rounds: 2, generator: "weir", layout: CPULayout(cpus: [4, 5, 6]), folder: "/tmp")
+        #expect(plan.order(ofRound: 0) == [0, 1, 2] && plan.order(ofRound: 1) == [2, 1, 0])
+        #expect(plan.layout == CPULayout(cpus: [4, 5, 6]) && plan.layout.origin == [5] && plan.layout.load == [6])
+        #expect(CPULayout(cpus: [0, 1]).load == CPULayout(cpus: [0, 1]).origin)
+        #expect(CPULayout(cpus: [0]).subject.isEmpty)
+    }
+
+    @Test("who lacks what a scenario needs is left out of it, with the reason")
+    func lacks() {
+        var rival = Rival()
+        rival.lacks = ["websocket"]
+        let subject = BenchSubject(name: "old", kind: .rival, rival: rival)
+        var scenario = BenchScenario()
+        scenario.load.websocket = true
+        let plan = BenchPlan(scenarios: [scenario], subjects: [subject], rounds: 1, generator: "weir", layout: CPULayout(cpus: []), folder: "/tmp")
+        #expect(plan.lack(of: subject, for: scenario) == "old lacks websocket")
+        #expect(plan.lack(of: subject, for: BenchScenario()) == nil)
+    }
+
+    @Test("the machine's counters are read in seconds")
+    func machine() {
+        let watch = MachineWatch(stat: "cpu  100 0 50 900 7 0 50 30 0 0\ncpu0 1 2 3 4\n")
+        #expect(watch.busySeconds == 2 && watch.stolenSeconds == 0.3)
+        #expect(MachineWatch(stat: "nonsense").busySeconds == 0)
+    }
+
+    @Test("a process that is started can be waited for, its output read, and its use of the CPU seen")
+    func process() throws {
+        let log = "/tmp/weir-bench-test-\(monotonicSeconds())"
+        defer { unlink(log) }
+        let process = try MeasuredProcess("sh", ["sh", "-c", "echo said; exit 3"], cpus: [], logPath: log)
+        #expect(process.waitForEnd(seconds: 10) == 3)
+        #expect(process.log == "said\n")
+        #expect(throws: BenchFailure.self) { try MeasuredProcess("none", ["/no/such/program"], cpus: [], logPath: log) }
+        let figures = ProcessFigures(of: ProcessFigures.family(of: 1).first ?? 1, memory: false)
+        #expect(figures.processes >= 1)
+    }
+}

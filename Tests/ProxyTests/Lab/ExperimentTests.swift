@@ -1,0 +1,177 @@
+import Testing
+
+@testable import Proxy
+
+@Suite("Experiments")
+struct ExperimentTests {
+    private func load(_ text: String) -> (settings: ExperimentSettings?, messages: [String]) {
+        let loaded = loadExperiment(path: "tuning/experiments/made.conf", environment: [:]) { (_: String) throws(ReadFailure) in Array(text.utf8) }
+        return (loaded.settings, loaded.diagnostics.map(\.description))
+    }
+
+    private static let good = """
+        question = "Which?"
+        metrics = { cpu-per-request, p99 }
+        scenario { body-size = "64k" connections = 8 tested-cpus = "0-1,3" }
+        knob splice-min-body { values = { "1g", 0 } labels = { "copied", "spliced" } }
+        knob tcp-congestion { in = downstream values = { cubic } }
+        knob MALLOC_CONF { kind = environment values = { "dirty_decay_ms:0" } }
+        """
+
+    @Test("a file is read as it is meant")
+    func read() throws {
+        let (settings, messages) = load(Self.good)
+        #expect(messages == [])
+        let experiment = try #require(settings)
+        #expect(experiment.name == "made" && experiment.question == "Which?" && experiment.metrics == [.processorTime, .highLatency])
+        #expect(experiment.scenario.bodyBytes == 65_536 && experiment.scenario.testedCPUs == [0, 1, 3])
+        #expect(experiment.variants.map(\.name) == ["copied", "spliced"])
+        #expect(experiment.variants[1].of(.setting).map(\.value) == ["0", "cubic"])
+        #expect(experiment.variants[0].of(.environment).map(\.value) == ["dirty_decay_ms:0"])
+    }
+
+    @Test(
+        "what is wrong is said with file, line and column, and what may have been meant",
+        arguments: [
+            ("question = 'x'\nknob splice-min-bodi { values = { 0, 1 } }", "2:6: error: 'server' has no word 'splice-min-bodi'; did you mean 'splice-min-body'?"),
+            ("question = 'x'\nknob pipeline { values = { 1, 2 } }", "2:6: error: 'server' has no word 'pipeline'; write in = downstream"),
+            ("question = 'x'\nknob splice { values = { on } }", "2:1: error: nothing is varied: give one 'knob' two values or more"),
+            ("knob splice { values = { on, off } }", "1:1: error: there is no 'question'"),
+            ("question = 'x'\nmetrics = { cpu-per-request, p98 }\nknob splice { values = { on, off } }", "2:30: error: 'metrics' knows no 'p98'"),
+            ("question = 'x'\nknob splice { values = { on, on } }", "2:30: error: the value 'on' of 'splice' is there twice"),
+            ("question = 'x'\nknob splice { values = { on, off } labels = { 'on' } }", "2:36: error: 'splice' has 2 values, but 1 labels"),
+            ("question = 'x'\nknob /etc/passwd { kind = file values = { a, b } }", "2:6: error: '/etc/passwd' must be a file below /sys"),
+            ("question = 'x'\nknob passwd { kind = sysctl values = { a, b } }", "2:6: error: 'passwd' is no name of a sysctl"),
+            ("question = 'x'\ntarget = origin\nknob splice { values = { on, off } }", "3:6: error: the origin reads no configuration"),
+            ("question = 'x'\nrounds = 3\nknob splice { values = { on, off } }", "2:10: error: 'rounds' must be between 6 and 200, not 3"),
+            ("question = 'x'\nscenario { tested-cpus = '1-0' }\nknob splice { values = { on, off } }", "2:26: error: 'tested-cpus' takes numbers of CPUs"),
+            ("question = 'x'\nknob { values = { on, off } }", "2:1: error: 'knob' needs a title: knob NAME { … }"),
+            ("question = 'x'\nquestions = 'y'\nknob splice { values = { on, off } }", "2:1: error: the top level knows no 'questions'; did you mean 'question'?"),
+        ])
+    func wrong(text: String, message: String) {
+        let (settings, messages) = load(text)
+        #expect(settings == nil)
+        #expect(messages.contains { $0.hasPrefix("tuning/experiments/made.conf:" + message) }, "\(messages)")
+    }
+
+    @Test("too many variants are refused")
+    func many() {
+        let knobs = ["a", "b"].map { "knob \($0) { kind = environment values = { 1, 2, 3, 4 } }" }.joined(separator: "\n")
+        #expect(load("question = 'x'\n" + knobs).messages.contains { $0.contains("the knobs make 16 variants, more than 12") })
+    }
+
+    @Test("variants take turns, forward and backward")
+    func order() throws {
+        var experiment = try #require(load(Self.good).settings)
+        experiment.rounds = 4
+        #expect(experiment.order.map(\.variant) == [0, 1, 1, 0, 0, 1, 1, 0])
+        #expect(experiment.order.map(\.round) == [0, 0, 1, 1, 2, 2, 3, 3])
+    }
+
+    @Test("the proxy under test gets the words where they belong, and takes its configuration")
+    func configuration() throws {
+        let experiment = try #require(load(Self.good).settings)
+        #expect(configurationComplaints(experiment).isEmpty)
+        let text = experiment.configuration(experiment.variants[1], origin: "127.0.0.1:4711")
+        let settings = ConfigurationFixture(text).load().settings
+        let server = settings?.servers.first
+        #expect(settings?.workers == 1 && server?.splice.bodyBytesMin == 0)
+        #expect(server?.backends.first?.port == 4711 && server?.backends.first?.tcp.congestionControl == "cubic")
+    }
+
+    @Test("a value that the proxy would refuse is found before anything runs, at its knob")
+    func badValue() throws {
+        let experiment = try #require(load("question = 'x'\n\nknob splice-min-body { values = { 0, many } }").settings)
+        let complaints = configurationComplaints(experiment).map(\.description)
+        #expect(complaints.first?.hasPrefix("tuning/experiments/made.conf:3:6: error: with splice-min-body many: 'splice-min-body' takes") == true, "\(complaints)")
+    }
+
+    @Test("the plan shows what is started, what is changed and what is lacking")
+    func plan() throws {
+        let folder = try Folder()
+        var experiment = try #require(load(Self.good + "\nknob net.core.nothing { kind = sysctl values = { 1, 2 } }").settings)
+        experiment.rounds = 6
+        let plan = ExperimentPlan(experiment, files: KernelFiles(root: folder.path))
+        #expect(plan.changesMachine && plan.lacks.count == 1)
+        #expect(plan.text.contains("A  copied, net.core.nothing 1  (what the others are compared with)"))
+        #expect(plan.text.contains("changes /proc/sys/net/core/nothing: now 'unreadable', takes '1', '2', is put back after"))
+        #expect(plan.text.contains("LACKS: this kernel has no /proc/sys/net/core/nothing"))
+        #expect(plan.text.contains("6 rounds (A B C D D C B A …)"))
+    }
+
+    @Test("options are given, left out or given with a value")
+    func options() {
+        let knob = Knob(kind: .originOption, name: "--lab-no-defer")
+        #expect(knob.words(for: "on") == ["--lab-no-defer"] && knob.words(for: "off").isEmpty && knob.words(for: "default").isEmpty)
+        #expect(knob.words(for: "64") == ["--lab-no-defer", "64"])
+    }
+}
+
+@Suite("Verdicts of experiments")
+struct ExperimentVerdictTests {
+    /// Rounds in which the second variant takes `factor` times as much, with noise of a few per cent, and all grow by `drift`.
+    private func verdict(factor: Double, drift: Double = 0, rounds: Int = 8) -> ExperimentVerdict {
+        var experiment = ExperimentSettings()
+        experiment.rounds = rounds
+        experiment.metrics = [.processorTime]
+        experiment.knobs = [
+            KnobSettings(knob: Knob(kind: .setting, name: "splice"), values: ["on", "off"], labels: ["spliced", "copied"])
+        ]
+        var numbers = SeededNumbers(seed: 7)
+        let measurements = experiment.order.enumerated().map { turn, place in
+            let noise = 0.99 + 0.02 * numbers.unit()
+            let wander = 1 + drift * Double(turn) / Double(2 * rounds)
+            let figure = 10 * (place.variant == 0 ? 1 : factor) * noise * wander
+            return Measurement(round: place.round, variant: place.variant, turn: turn, figures: [.processorTime: figure], loadResult: "{}", complaint: nil)
+        }
+        return ExperimentVerdict(experiment, measurements)
+    }
+
+    @Test("a difference is told with its size, its range and which way is better")
+    func difference() throws {
+        let verdict = verdict(factor: 1.2)
+        let row = try #require(verdict.deciding.first)
+        #expect(row.verdict == .worse && abs(row.comparison.change - 0.2) < 0.02)
+        #expect(verdict.sentence.hasPrefix("CPU time per request against 'spliced': 'copied' +"))
+        #expect(verdict.sentence.contains("worse") && verdict.drifts.isEmpty)
+    }
+
+    @Test("noise is called noise")
+    func noise() {
+        let verdict = verdict(factor: 1)
+        #expect(verdict.deciding.first?.verdict == .noEvidence)
+        #expect(verdict.sentence.contains("no different beyond the noise"))
+    }
+
+    @Test("a machine that wanders is told, and does not spoil the comparison")
+    func drift() throws {
+        let verdict = verdict(factor: 1.2, drift: 0.6, rounds: 12)
+        #expect(verdict.drifts.count == 1 && verdict.sentence.contains("The machine wandered"))
+        #expect(abs(try #require(verdict.deciding.first).comparison.change - 0.2) < 0.05)
+    }
+
+    @Test("measurements that came to nothing leave their round out")
+    func complaints() {
+        let whole = verdict(factor: 1.5)
+        #expect(whole.complaints.isEmpty && whole.deciding.first?.comparison.pairs == 8)
+        var measurements = [Measurement(round: 0, variant: 0, turn: 0, figures: [:], loadResult: "null", complaint: "no request was answered")]
+        measurements.append(Measurement(round: 0, variant: 1, turn: 1, figures: [.processorTime: 1], loadResult: "null", complaint: nil))
+        let empty = ExperimentVerdict(whole.experiment, measurements)
+        #expect(empty.deciding.isEmpty && empty.complaints.count == 1 && empty.sentence.hasPrefix("No verdict"))
+    }
+
+    @Test("the page and the raw figures can be read, and carry the load's own words")
+    func page() throws {
+        let verdict = verdict(factor: 1.2)
+        let measurement = Measurement(
+            round: 0, variant: 0, turn: 0, figures: [.processorTime: 1], loadResult: "{\"schema\": \"weir-load/1\"}", complaint: nil)
+        let page = ExperimentPage(
+            experiment: verdict.experiment, measurements: [measurement], verdict: verdict, date: "2000-01-01 00:00 UTC", machine: MachineFacts(),
+            versions: [("weir", "1")], source: "question = '<b>'")
+        let raw = try JSONText(parsing: Array(page.raw.printed().utf8))
+        #expect(raw["schema"]?.string == "weir-lab/1" && raw["verdict"]?.string == verdict.sentence)
+        #expect(raw["measurements"]?.elements.first?["load"]?["schema"]?.string == "weir-load/1")
+        #expect(page.html.contains("<svg") && page.html.contains("question = &#39;&lt;b&gt;&#39;"))
+        #expect(resultsPage([("made", raw)]).contains("made/index.html"))
+    }
+}

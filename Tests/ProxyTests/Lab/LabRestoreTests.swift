@@ -1,0 +1,140 @@
+import Glibc
+import Testing
+
+@testable import Proxy
+
+/// The lab for real: it changes a setting of this machine, is ended in several ways, and the setting is back.
+///
+/// Runs where the setting can be written, in a network namespace of its own where the machine gives one, so that nobody else sees it.
+@Suite("Lab, ended", .serialized)
+struct LabRestoreTests {
+    private static let setting = "/proc/sys/net/core/somaxconn"
+    private static let canRun: Bool = {
+        let can = geteuid() == 0 && access(setting, W_OK) == 0
+        if !can { print("NOT TESTED: that the lab restores a sysctl after being killed; \(setting) cannot be written here") }
+        return can
+    }()
+
+    /// An experiment that sets somaxconn to 77 and keeps busy.
+    private static let experiment = """
+        question = "Does it come back?"
+        target = origin
+        rounds = 6
+        scenario { duration = "60s" warm-up = 0 connections = 1 tested-cpus = 0 other-cpus = 0 }
+        knob net.core.somaxconn { kind = sysctl values = { 77, 78 } }
+        """
+
+    /// The value as a process sees it in its own network namespace.
+    private func value(seenBy process: pid_t) -> String {
+        (try? RunningWeir.result(["doctor"], wrapper: ["nsenter", "-t", "\(process)", "-n"]).output)
+            .flatMap { text in text.split(separator: "\n").first { $0.contains("net.core.somaxconn: ") } }
+            .map { String($0.split(separator: " ").last ?? "") } ?? ""
+    }
+
+    @Test("a sysctl is back after the lab was killed, interrupted or ended", .enabled(if: LabRestoreTests.canRun), arguments: [SIGKILL, SIGINT, SIGTERM])
+    func ended(by signal: Int32) throws {
+        let folder = try Folder()
+        let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
+        let journal = folder.path + "/journal"
+        let words = ["lab", "run", file, "--yes", "--journal", journal, "--results", folder.path + "/results"]
+        // A namespace whose settings are nobody else's: held by a process that outlives the lab.
+        let holder = try RunningHolder()
+        let before = value(seenBy: holder.process)
+        #expect(!before.isEmpty && before != "77")
+        let lab = try RunningWeir(words, wrapper: ["nsenter", "-t", "\(holder.process)", "-n"])
+        try eventually("the lab has set it") { value(seenBy: holder.process) == "77" }
+        #expect(readTextFile(journal)?.contains("set\t\(Self.setting)\t\(before)\t77\n") == true)
+        lab.signal(signal)
+        let code = try lab.end()
+        #expect(code == (signal == SIGKILL ? -SIGKILL : 128 + signal))
+        try eventually("the setting is back") { value(seenBy: holder.process) == before }
+        try eventually("the journal is empty") { readTextFile(journal) == "" }
+    }
+
+    @Test("where the watcher is killed too, the next lab and 'lab restore' put it back", .enabled(if: LabRestoreTests.canRun))
+    func bothKilled() throws {
+        let folder = try Folder()
+        let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
+        let journal = folder.path + "/journal"
+        let holder = try RunningHolder()
+        let before = value(seenBy: holder.process)
+        let inside = ["nsenter", "-t", "\(holder.process)", "-n"]
+        let lab = try RunningWeir(
+            ["lab", "run", file, "--yes", "--journal", journal, "--results", folder.path + "/results"], wrapper: inside)
+        try eventually("the lab has set it") { value(seenBy: holder.process) == "77" }
+        let children = RunningWeir.text("/proc/\(lab.process)/task/\(lab.process)/children").split(separator: " ").compactMap { pid_t($0) }
+        for child in children where RunningWeir.text("/proc/\(child)/cmdline").contains("lab-watch") { kill(child, SIGKILL) }
+        lab.signal(SIGKILL)
+        _ = try lab.end()
+        #expect(value(seenBy: holder.process) == "77")
+        let shown = try RunningWeir.result(["lab", "restore", "--dry-run", "--journal", journal], wrapper: inside)
+        #expect(shown.output.contains("would set \(Self.setting) back to '\(before)'") && value(seenBy: holder.process) == "77")
+        let restored = try RunningWeir.result(["lab", "restore", "--journal", journal], wrapper: inside)
+        #expect(restored.code == 0 && restored.output.contains("\(Self.setting) is '\(before)' again"))
+        #expect(value(seenBy: holder.process) == before)
+    }
+
+    @Test("without --yes and a terminal nothing is changed, and a dry run changes nothing", .enabled(if: LabRestoreTests.canRun))
+    func nothing() throws {
+        let folder = try Folder()
+        let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
+        let holder = try RunningHolder()
+        let inside = ["nsenter", "-t", "\(holder.process)", "-n"]
+        let before = value(seenBy: holder.process)
+        let common = ["--journal", folder.path + "/journal", "--results", folder.path + "/results"]
+        let asked = try RunningWeir.result(["lab", "run", file] + common, wrapper: inside)
+        #expect(asked.code == 1 && asked.errors.contains("nothing was changed: add --yes to change \(Self.setting)"))
+        let shown = try RunningWeir.result(["lab", "run", file, "--dry-run"] + common, wrapper: inside)
+        #expect(shown.code == 0 && shown.output.contains("changes \(Self.setting): now '\(before)', takes '77', '78'"))
+        #expect(value(seenBy: holder.process) == before)
+    }
+
+    @Test("a profile is shown, applied and reverted", .enabled(if: LabRestoreTests.canRun))
+    func profile() throws {
+        let folder = try Folder()
+        let file = try folder.write(
+            "small.conf",
+            """
+            purpose = "A test"
+            set net.core.somaxconn { kind = sysctl value = 79 reason = "To see it." not-measurable = "a test" }
+            set backlog { value = 79 reason = "The same." not-measurable = "a test" }
+
+            """)
+        let holder = try RunningHolder()
+        let inside = ["nsenter", "-t", "\(holder.process)", "-n"]
+        let before = value(seenBy: holder.process)
+        let common = ["--journal", folder.path + "/journal"]
+        let shown = try RunningWeir.result(["lab", "profile", "show", file] + common, wrapper: inside)
+        #expect(shown.output.contains("change  net.core.somaxconn: '\(before)' -> '79'") && shown.output.contains("by hand backlog = 79"))
+        #expect(value(seenBy: holder.process) == before)
+        #expect(try RunningWeir.result(["lab", "profile", "apply", file, "--yes"] + common, wrapper: inside).code == 0)
+        #expect(value(seenBy: holder.process) == "79")
+        #expect(try RunningWeir.result(["lab", "profile", "revert", "--yes"] + common, wrapper: inside).code == 0)
+        #expect(value(seenBy: holder.process) == before)
+    }
+}
+
+/// A process with a network namespace of its own, for as long as the test wants it.
+private final class RunningHolder {
+    private static let command = "ip link set lo up; exec setpriv --pdeathsig KILL sleep 600"
+    let process: pid_t
+
+    init() throws {
+        var child = pid_t()
+        let command: [String] = ["unshare", "-n", "sh", "-c", Self.command]
+        var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        let result = posix_spawnp(&child, "unshare", &actions, nil, &words, nil)
+        try #require(result == 0)
+        process = child
+        try eventually("the namespace is there") { RunningWeir.text("/proc/\(child)/comm").hasPrefix("sleep") }
+    }
+
+    deinit {
+        kill(process, SIGKILL)
+        waitpid(process, nil, 0)
+    }
+}

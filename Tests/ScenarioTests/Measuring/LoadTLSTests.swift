@@ -1,0 +1,81 @@
+import TestSupport
+import Testing
+
+@Suite("Load generator and origin over TLS", .scenario)
+struct LoadTLSTests {
+    private let files: TLSFiles
+    init() throws { files = try TLSFiles() }
+
+    private func origin(_ options: String...) throws -> OriginUnderTest {
+        try OriginUnderTest(["--tls", files.path("ecdsa.pem"), files.path("ecdsa.key")] + options)
+    }
+
+    private func load(_ origin: OriginUnderTest, _ options: String..., path: String = "/") throws -> LoadRun {
+        try LoadRun([origin.url(path, scheme: "https")] + options)
+    }
+
+    @Test("requests go over a few connections, each with one handshake")
+    func keepAlive() throws {
+        let origin = try origin()
+        let run = try load(origin, "--ca", files.path("ca.pem"), "--closed", "--requests", "300", "--connections", "4")
+        #expect(run.exitCode == 0, "\(run.json) \(run.errors)")
+        #expect(run.number("connections", "tls_handshakes") == 4)
+        #expect(run.number("requests", "answered") == 300)
+        #expect(run.addsUp)
+        try origin.stop()
+    }
+
+    @Test("with resumption all connections but the first ones resume, without it none does")
+    func resumption() throws {
+        let origin = try origin()
+        let resumed = try load(origin, "--insecure", "--closed", "--close", "--requests", "50", "--connections", "1")
+        #expect(resumed.exitCode == 0, "\(resumed.json)")
+        #expect(resumed.number("connections", "tls_handshakes") == 50)
+        #expect(resumed.number("connections", "tls_resumed") == 49)
+        let whole = try load(origin, "--insecure", "--closed", "--close", "--requests", "50", "--connections", "1", "--no-resumption")
+        #expect(whole.number("connections", "tls_handshakes") == 50)
+        #expect(whole.number("connections", "tls_resumed") == 0)
+        let refusing = try self.origin("--no-resumption")
+        let refused = try load(refusing, "--insecure", "--closed", "--close", "--requests", "20", "--connections", "1")
+        #expect(refused.number("connections", "tls_resumed") == 0)
+    }
+
+    @Test("a certificate that nobody vouches for is refused")
+    func verification() throws {
+        let origin = try origin()
+        let run = try load(origin, "--ca", files.path("stranger.pem"), "--closed", "--requests", "5")
+        #expect(run.exitCode == 1)
+        #expect(run.errors.contains("TLS"))
+        let named = try load(origin, "--ca", files.path("ca.pem"), "--server-name", "nobody.test", "--closed", "--requests", "5")
+        #expect(named.exitCode == 1)
+    }
+
+    @Test(
+        "bodies are whole, whatever their framing and size",
+        arguments: ["/bytes/1000000", "/chunked/300000", "/until-close/300000", "/echo", "/upload", "/broken/100000"])
+    func bodies(path: String) throws {
+        let origin = try origin()
+        let body = path == "/echo" || path == "/upload" ? ["--body-size", "200000"] : []
+        let run = try LoadRun([origin.url(path, scheme: "https"), "--insecure", "--rate", "100", "--requests", "12", "--connections", "3"] + body)
+        guard path != "/broken/100000" else {
+            #expect(run.number("errors", "wrong_length") == 12, "\(run.json)")
+            return
+        }
+        #expect(run.exitCode == 0, "\(run.json)")
+        #expect(run.number("requests", "answered") == 12)
+        let expected = ["/bytes/1000000": 12e6, "/chunked/300000": 3.6e6, "/until-close/300000": 3.6e6, "/echo": 2.4e6][path]
+        if let expected { #expect(run.number("bytes", "bodies") == expected) }
+    }
+
+    @Test("WebSocket, pipelining and slow readers work under TLS as well")
+    func others() throws {
+        let origin = try origin()
+        let socket = try load(origin, "--insecure", "--websocket", "--closed", "--requests", "50", "--body-size", "20000", path: "/ws")
+        #expect(socket.exitCode == 0, "\(socket.json)")
+        let pipelined = try load(origin, "--insecure", "--closed", "--requests", "200", "--pipeline", "5")
+        #expect(pipelined.exitCode == 0, "\(pipelined.json)")
+        let slow = try load(origin, "--insecure", "--closed", "--requests", "1", "--connections", "1", "--read-rate", "50000", path: "/bytes/40000")
+        #expect(slow.exitCode == 0, "\(slow.json)")
+        #expect(slow.number("latency_us", "p50") > 400_000)
+    }
+}

@@ -1,0 +1,79 @@
+import TestSupport
+import Testing
+
+@Suite("Stub backend", .scenario)
+struct OriginTests {
+    private func get(_ origin: OriginUnderTest, _ path: String = "/") throws -> (status: Int, fields: Fields, body: Bytes) {
+        let response = try ScriptedClient(to: origin.address).get(path)
+        return (response.status, response.fields, response.body)
+    }
+
+    @Test("without options every path gets 100 bytes")
+    func plain() throws {
+        let origin = try OriginUnderTest()
+        #expect(try get(origin).body.count == 100)
+        #expect(try get(origin, "/any/path").body.count == 100)
+        #expect(try get(origin, "/status/503").status == 503)
+        #expect(try get(origin, "/bytes/12345").body.count == 12_345)
+        try origin.stop()
+    }
+
+    @Test("sizes, chunks, status and close are as asked for", arguments: ["0", "10", "8193", "100000"])
+    func options(size: String) throws {
+        let length = try OriginUnderTest(["--size", size, "--status", "201", "--close"])
+        let response = try get(length)
+        #expect(response.status == 201)
+        #expect(response.body.count == Int(size))
+        #expect(response.fields["Connection"] == ["close"])
+        let chunked = try OriginUnderTest(["--size", size, "--chunked"])
+        let other = try get(chunked)
+        #expect(other.fields["Transfer-Encoding"] == ["chunked"])
+        #expect(other.body.count == Int(size))
+    }
+
+    @Test("delays are kept, by the option and by the path")
+    func delays() throws {
+        let origin = try OriginUnderTest(["--delay", "200ms"])
+        #expect(try elapsed { _ = try get(origin) } >= .milliseconds(200))
+        let quick = try OriginUnderTest()
+        #expect(try elapsed { _ = try get(quick, "/delay/300") } >= .milliseconds(300))
+        let drawn = try OriginUnderTest(["--delay-distribution", "uniform:100ms-200ms"])
+        #expect(try elapsed { _ = try get(drawn) } >= .milliseconds(100))
+    }
+
+    @Test("several threads answer on one port")
+    func threads() throws {
+        let origin = try OriginUnderTest(["--threads", "3"])
+        let run = try LoadRun([origin.url(), "--closed", "--requests", "300", "--connections", "30"])
+        #expect(run.number("requests", "answered") == 300)
+        try origin.stop()
+    }
+
+    @Test(
+        "the engine answers the same whatever an experiment makes of it",
+        arguments: [
+            [], ["--lab-no-defer"], ["--lab-sqpoll"], ["--lab-single-shot"], ["--lab-buffer-bytes", "512"], ["--lab-ring", "64:256"],
+            ["--lab-min-wait", "50us:8"],
+        ])
+    func experiments(options: [String]) throws {
+        let origin = try OriginUnderTest(options)
+        let run = try LoadRun([origin.url("/chunked/40000"), "--closed", "--requests", "200", "--connections", "20"])
+        #expect(run.exitCode == 0, "\(run.json)")
+        #expect(run.number("bytes", "bodies") == 8_000_000)
+        let upload = try LoadRun([origin.url("/upload"), "--closed", "--requests", "20", "--body-size", "50000"])
+        #expect(upload.exitCode == 0, "\(upload.json)")
+        try origin.stop()
+    }
+
+    @Test(
+        "what is no option is told with 64",
+        arguments: [
+            ["--size", "x"], ["--fault", "reset"], ["--fault", "reset:2"], ["--fault", "what:0.1"], ["--delay", "5"], ["--lab-ring", "100:200"],
+            ["--sizes", "zipf:3"], ["--threads", "0"], ["--tls", "only-one"], ["--size", "1", "--sizes", "exp:1"],
+        ])
+    func wrongWords(options: [String]) throws {
+        let run = try ChildProcess.run([try ProxyUnderTest.binaryPath(), "origin", "--listen", "127.0.0.1:0"] + options)
+        #expect(run.ending == .exit(64))
+        #expect(!run.errors.isEmpty)
+    }
+}
