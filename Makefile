@@ -8,6 +8,9 @@
 #   make bench      benchmarks beside nginx and HAProxy, in less than five minutes; results and a page in Benchmarks/Results/latest
 #   make bench-full all scenarios and rivals, with rounds enough for verdicts (BENCH='--against HEAD~1' compares with another build)
 #   make fuzz       the fuzzers for as long as you like (SECONDS_EACH=600)
+#   make test-vm    scenarios on Debian's kernel, booted under software emulation
+#   make test-tls-policy   testssl.sh against the default policy
+#   make test-hellos       normal traffic under TLS beside hostile handshakes
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
@@ -22,6 +25,8 @@ export WEIR_ALLOCATOR := $(ALLOCATOR)
 build_packages := liburing-dev libc-ares-dev libpcre2-dev libssl-dev libjemalloc-dev
 package_packages := $(build_packages) dpkg-dev
 test_packages := $(package_packages) nginx-light openssl curl wrk procps valgrind python3 iproute2
+vm_packages := qemu-system-x86 busybox-static cpio xz-utils openssl python3
+policy_packages := testssl.sh openssl python3
 bench_packages := $(build_packages) nginx-light haproxy openssl
 
 # Installs the Debian packages of $(1) that are missing; says nothing when none is.
@@ -39,7 +44,8 @@ fi
 endef
 
 .PHONY: bench bench-full setup setup-tests toolchain build run static install deb test soak fuzz lint format \
-	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc test-splicing test-package
+	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc test-splicing test-package \
+	test-vm test-tls-policy test-hellos
 
 toolchain:
 	@command -v swift >/dev/null || { echo "Weir needs Swift 6.3 on the PATH: https://www.swift.org/install"; exit 1; }
@@ -155,6 +161,21 @@ soak: build setup-tests
 # Large bodies as an unprivileged user, with and without pipes; says so and passes where that can't be tried.
 test-splicing: build setup-tests
 	@$(call run_script,Tests/Splicing/run)
+
+# Not part of `make test`: a kernel under software emulation is slow, and a scan takes a minute or two.
+
+# Scenarios on Debian's kernel, the oldest that Weir runs on: Tests/VM.
+test-vm: build
+	@$(call install,$(vm_packages))
+	Tests/VM/run .build/release/weir $(SCENARIOS)
+
+# What testssl.sh finds in the default policy.
+test-tls-policy: build
+	@$(call install,$(policy_packages))
+	Tests/TLSPolicy/run
+
+test-hellos: build setup-tests
+	python3 Tests/Soak/hellos.py .build/release/weir
 
 # The Debian package, unpacked into a folder and started under a service manager that is a script.
 test-package: setup-tests deb

@@ -48,6 +48,28 @@ class Body:
         return piece
 
 
+def make_certificates(folder, days=200):
+    """An authority, `ca.pem`, and what it vouches for as example.com and 127.0.0.1: `rsa` and `ecdsa`, each .pem and .key."""
+    os.makedirs(folder, exist_ok=True)
+    curve = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+    openssl(
+        "req", "-x509", "-newkey", *curve, "-nodes", "-days", str(days), "-subj", "/CN=Weir test root", "-keyout", f"{folder}/ca.key",
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", f"{folder}/ca.pem")
+    with open(f"{folder}/extensions", "w") as file:
+        file.write("subjectAltName=DNS:example.com,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature\n"
+                   "basicConstraints=critical,CA:FALSE\nauthorityInfoAccess=OCSP;URI:http://127.0.0.1/ocsp\n")
+    for name, kind in (("rsa", ["rsa:2048"]), ("ecdsa", curve)):
+        request = f"{folder}/{name}.csr"
+        openssl("req", "-newkey", *kind, "-nodes", "-subj", "/CN=example.com", "-keyout", f"{folder}/{name}.key", "-out", request)
+        openssl(
+            "x509", "-req", "-in", request, "-CA", f"{folder}/ca.pem", "-CAkey", f"{folder}/ca.key", "-CAcreateserial", "-sha256",
+            "-days", str(days), "-extfile", f"{folder}/extensions", "-out", f"{folder}/{name}.pem")
+
+
 def process_tree(pid):
     found, todo = [], [pid]
     while todo:

@@ -60,6 +60,42 @@ struct ResumptionScenarioTests {
         }
     }
 
+    @Test("keys in files are rotated on two nodes: a ticket is good on both until its key has left the list", arguments: ["-tls1_2", "-tls1_3"])
+    func rotatedFiles(version: String) throws {
+        let files = try TLSFiles()
+        func put(_ node: String, _ place: Int, _ key: Int) throws {
+            try files.folder.write("new", BodyPattern.bytes(80, seed: UInt64(900 + key)))
+            try FileContent.move(files.path("new"), to: files.path("\(node)\(place).ticket"))
+        }
+        let backend = try HandlerBackend.named("one")
+        defer { backend.close() }
+        func configuration(_ node: String) throws -> ProxyConfiguration {
+            for place in 0...1 { try put(node, place, 1 - place) }
+            let words = "ticket-keys = { \"FILES/\(node)0.ticket\", \"FILES/\(node)1.ticket\" }\n reload = \"100ms\"\n"
+            return ProxyConfiguration(servers: [.init(sections: [files.section("rsa", words: words)], downstreams: [.init(backend)])])
+        }
+        /// The key in front becomes the second one, and another comes in front of it.
+        func rotate(_ node: String, _ proxy: ProxyUnderTest, to key: Int) throws {
+            for (place, number) in [(1, key - 1), (0, key)] {
+                try put(node, place, number)
+                try proxy.waitForNextGeneration()
+            }
+        }
+        try withProxy(configuration("a")) { first in
+            try withProxy(configuration("b")) { second throws in
+                #expect(try !files.isResumed(at: first.addresses[0], "session", keeps: true, [version]))
+                #expect(try files.isResumed(at: second.addresses[0], "session", [version]))
+                try rotate("a", first, to: 2)
+                try rotate("b", second, to: 2)
+                #expect(try files.isResumed(at: first.addresses[0], "session", [version]))
+                #expect(try files.isResumed(at: second.addresses[0], "session", [version]))
+                try rotate("b", second, to: 3)
+                #expect(try !files.isResumed(at: second.addresses[0], "session", [version]))
+                #expect(try files.isResumed(at: first.addresses[0], "session", [version]))
+            }
+        }
+    }
+
     @Test("a certificate that is revoked meanwhile does not come in by its old session", arguments: ["1.2", "1.3"])
     func revokedMeanwhile(version: String) throws {
         let files = try TLSFiles()

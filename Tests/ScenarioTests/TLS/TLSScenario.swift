@@ -77,13 +77,13 @@ final class TLSFiles: Sendable {
 }
 
 /// A proxy whose first server speaks TLS to clients.
-func withTLS(
+func withTLS<Result>(
     _ files: TLSFiles, to backend: any TestBackend, certificates: [String] = ["rsa", "ecdsa"], words: String = "", server: [Setting] = [],
-    downstream: [Setting] = [], accessLog: String? = nil, sections: [String] = [], _ body: (ProxyUnderTest) throws -> Void
-) throws {
+    downstream: [Setting] = [], accessLog: String? = nil, sections: [String] = [], _ body: (ProxyUnderTest) throws -> Result
+) throws -> Result {
     let list = { (ending: String) in certificates.map { "\"\(files.path($0))\(ending)\"" }.joined(separator: ", ") }
     let section = files.section(words: "cert = { \(list(".pem")) }\n key = { \(list(".key")) }\n" + words)
-    try withProxy(to: backend, server: server, downstream: downstream, accessLog: accessLog, sections: [section] + sections, body)
+    return try withProxy(to: backend, server: server, downstream: downstream, accessLog: accessLog, sections: [section] + sections, body)
 }
 
 extension HandlerBackend {
@@ -131,6 +131,39 @@ private let clientWords = #"""
         return answer(s)[:2]
     def common(s):
         return [x[0][1] for x in s.getpeercert()["subject"] if x[0][0] == "commonName"][0]
+    class Half:
+        """A connection whose directions end one by one, which Python's sockets cannot; `before` goes out in front of the hello."""
+        def __init__(self, c=None, name="example.com", raw=None, before=b""):
+            self.raw, self.arrived, self.leaving, self.before = raw or tcp(), ssl.MemoryBIO(), ssl.MemoryBIO(), before
+            self.tls = (c or context()).wrap_bio(self.arrived, self.leaving, server_hostname=name)
+            self.turn(self.tls.do_handshake)
+        def flush(self):
+            data, self.before = self.before + self.leaving.read(), b""
+            if data: self.raw.sendall(data)
+        def turn(self, call, *arguments):
+            while True:
+                try:
+                    result = call(*arguments)
+                    self.flush()
+                    return result
+                except ssl.SSLWantReadError:
+                    self.flush()
+                    piece = self.raw.recv(65536)
+                    if piece: self.arrived.write(piece)
+                    else: self.arrived.write_eof()
+        def sendall(self, data):
+            self.turn(self.tls.write, data)
+        def recv(self, count):
+            try: return self.turn(self.tls.read, count)
+            except ssl.SSLZeroReturnError: return b""
+        def end(self):
+            try: self.tls.unwrap()
+            except ssl.SSLWantReadError: pass
+            self.flush()
+        def rest(self, got=b""):
+            pieces = [got]
+            while piece := self.recv(65536): pieces.append(piece)
+            return b"".join(pieces)
     def wait_for(name):
         end = time.monotonic() + TIMEOUT
         while not os.path.exists(FILES + "/" + name):
