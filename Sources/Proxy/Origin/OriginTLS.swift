@@ -25,7 +25,7 @@ extension Origin {
         let channel = channel(connection)
         var input = TLSInput(start: bytes, count: count)
         while true {
-            guard let place = connection.pointee.input.reserve(2_048, from: &blocks) else { return false }
+            guard let place = connection.pointee.input.reserve(TLSStream.openRoomBytes, from: &blocks) else { return false }
             let room = connection.pointee.input.room
             switch channel.pointee.take(&input, now: Int64(clock.wall / 1_000_000_000), into: place, room, &blocks) {
             case .bytes(let plain): connection.pointee.input.commit(plain)

@@ -30,7 +30,9 @@ struct TLSChannel: BitwiseCopyable {
 
     /// Goes on with bytes that came: at most `room` plain ones are written to `plain`.
     ///
-    /// - Parameter now: wall clock in seconds.
+    /// - Parameters:
+    ///   - now: wall clock in seconds.
+    ///   - room: at least `TLSStream.openRoomBytes`.
     mutating func take(
         _ input: inout TLSInput, now: Int64, into plain: UnsafeMutableRawPointer, _ room: Int, _ blocks: inout BlockPool
     ) -> Taken {
@@ -40,6 +42,7 @@ struct TLSChannel: BitwiseCopyable {
             case .wantsName: stream.choose(context, host: 0)
             case .done:
                 isOpen = true
+                stream.leaveOpenSSL()
                 return .opened
             case .failed: return .failed
             }
@@ -54,8 +57,11 @@ struct TLSChannel: BitwiseCopyable {
 
     /// Begins the handshake from the client's side; false when it failed already.
     mutating func begin(now: Int64, _ blocks: inout BlockPool) -> Bool {
-        var nothing = TLSInput(start: UnsafeRawPointer(stream.ssl), count: 0)
-        return stream.handshake(&nothing, now: now, to: &sealed, &blocks) == .wantsInput
+        let place: UInt8 = 0
+        return withUnsafeBytes(of: place) {
+            var nothing = TLSInput(start: $0.baseAddress!, count: 0)
+            return stream.handshake(&nothing, now: now, to: &sealed, &blocks) == .wantsInput
+        }
     }
 
     /// Makes records of plain bytes; returns how many were taken, fewer when memory is short or the stream has failed.

@@ -83,7 +83,7 @@ struct VerdictTests {
     private static let metrics = 10
 
     /// The metrics of a pair of builds, judged together.
-    private func verdicts(seed: UInt64, rounds: Int, shift: Double, spread: Double = 0.03, strays: Bool = false) -> [Verdict] {
+    private func verdicts(seed: UInt64, rounds: Int, shift: Double, spread: Double = 0.03, strays: Bool = false) -> [ComparisonVerdict] {
         let noise = Noise(seed: seed)
         let compared = (0..<Self.metrics).map { metric in
             var base = noise.rounds(rounds, middle: 100, spread: spread)

@@ -7,7 +7,7 @@ struct BenchComparison {
         /// Corrected by Holm for all rows that are judged.
         var probability: Double
         /// Nil for what is shown and not judged.
-        var verdict: Verdict?
+        var verdict: ComparisonVerdict?
     }
 
     let base: BenchResult

@@ -7,7 +7,7 @@ struct ExperimentVerdict {
         var comparison: PairedComparison
         /// Corrected for how many comparisons there are.
         var probability: Double
-        var verdict: Verdict
+        var verdict: ComparisonVerdict
     }
 
     let experiment: ExperimentSettings

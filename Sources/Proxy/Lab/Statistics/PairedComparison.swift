@@ -35,14 +35,14 @@ struct PairedComparison: Equatable, Sendable {
 enum Direction: Sendable { case lowerIsBetter, higherIsBetter }
 
 /// What is said of one metric.
-enum Verdict: String, Sendable {
+enum ComparisonVerdict: String, Sendable {
     case better, worse
     case noEvidence = "no evidence"
 }
 
 extension PairedComparison {
     /// Better or worse only if the corrected probability is below `level` and the interval leaves out "no change".
-    func verdict(corrected: Double, direction: Direction, level: Double = 0.05) -> Verdict {
+    func verdict(corrected: Double, direction: Direction, level: Double = 0.05) -> ComparisonVerdict {
         guard corrected < level, let interval, !interval.holds(0), change != 0 else { return .noEvidence }
         return (change < 0) == (direction == .lowerIsBetter) ? .better : .worse
     }
