@@ -43,7 +43,7 @@ struct LinePlot: Sendable {
 
     private static let width = 680.0
     private static let left = 74.0
-    private static let right = 18.0
+    private static let right = 34.0
     private static let plotHeight = 250.0
 
     /// - Parameter isAlone: brings the style along, for a file of its own.
