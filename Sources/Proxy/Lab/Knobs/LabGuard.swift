@@ -63,6 +63,11 @@ final class LabGuard: Sendable {
 
     /// Restores and lets the watcher go.
     func end() -> [ChangeJournal.Outcome] {
+        waitWhileEnding()
+        return finish()
+    }
+
+    private func finish() -> [ChangeJournal.Outcome] {
         state.withLock { state in
             let outcomes = state.journal?.restore() ?? []
             if state.pipe >= 0 {
@@ -87,7 +92,16 @@ final class LabGuard: Sendable {
             if $0.isEnding { kill(process, SIGKILL) } else { $0.children.insert(process) }
         }
     }
-    func release(_ process: pid_t) { state.withLock { _ = $0.children.remove(process) } }
+    func release(_ process: pid_t) {
+        waitWhileEnding()
+        state.withLock { _ = $0.children.remove(process) }
+    }
+
+    /// A signal ends the program and what it started: whoever notices the latter waits for the former, so that the signal has
+    /// the last word.
+    private func waitWhileEnding() {
+        while state.withLock({ $0.isEnding }) { pause() }
+    }
 
     private static func startWatcher(_ journalPath: String, scratch: String?) throws(LabFailure) -> (pid_t, Int32) {
         var read: Int32 = -1
@@ -130,7 +144,7 @@ final class LabGuard: Sendable {
         for child in children { kill(child, SIGTERM) }
         // What still writes into the folder of the lab would leave files behind.
         for child in children { waitpid(child, nil, 0) }
-        for outcome in end() { say(outcome.sentence) }
+        for outcome in finish() { say(outcome.sentence) }
         say("ended by a signal; everything is as it was before")
         _exit(128 + number)
     }
