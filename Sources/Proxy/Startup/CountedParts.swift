@@ -193,11 +193,13 @@ private func countBalancer(_ method: BalancingSettings.Method, _ repetitions: In
 }
 
 /// Chooses, and lets an earlier choice end each time.
+///
+/// - Parameter salt: differs between the callers, so that the linker's likes do not make one function of them.
 @inline(__always)
-private func choose(_ balancer: inout Balancer, _ candidates: Candidates, _ repetitions: Int) {
+private func choose(_ balancer: inout Balancer, _ candidates: Candidates, _ repetitions: Int, salt: UInt64) {
     var last = 0
     for round in 0..<repetitions {
-        let chosen = balancer.choose(candidates, key: mixed(UInt64(round &+ 1)), now: UInt64(round) &* 10_000)
+        let chosen = balancer.choose(candidates, key: mixed(UInt64(round &+ 1) &+ salt), now: UInt64(round) &* 10_000)
         precondition(chosen >= 0)
         candidates[chosen].active &+= 1
         candidates[last].active = max(0, candidates[last].active &- 1)
@@ -205,11 +207,11 @@ private func choose(_ balancer: inout Balancer, _ candidates: Candidates, _ repe
     }
 }
 
-@inline(never) private func countedPart(balancerRTT balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count) }
-@inline(never) private func countedPart(balancerRoundRobin balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count) }
-@inline(never) private func countedPart(balancerMostIdle balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count) }
-@inline(never) private func countedPart(balancerRandom balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count) }
-@inline(never) private func countedPart(balancerNone balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count) }
-@inline(never) private func countedPart(balancerTwoChoices balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count) }
-@inline(never) private func countedPart(balancerHash balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count) }
+@inline(never) private func countedPart(balancerRTT balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count, salt: 1) }
+@inline(never) private func countedPart(balancerRoundRobin balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count, salt: 2) }
+@inline(never) private func countedPart(balancerMostIdle balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count, salt: 3) }
+@inline(never) private func countedPart(balancerRandom balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count, salt: 4) }
+@inline(never) private func countedPart(balancerNone balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count, salt: 5) }
+@inline(never) private func countedPart(balancerTwoChoices balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count, salt: 6) }
+@inline(never) private func countedPart(balancerHash balancer: inout Balancer, _ all: Candidates, _ count: Int) { choose(&balancer, all, count, salt: 7) }
 #endif

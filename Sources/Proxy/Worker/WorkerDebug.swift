@@ -18,9 +18,10 @@ struct WorkerDebug: BitwiseCopyable {
         // Dies as a bug would.
         precondition(trapAtRequest == 0 || number != trapAtRequest, "trapped by the setting debug-trap-at-request")
         // Not by the clock: a slow build has more instructions to do, and counts are to see that too. Each round waits for the
-        // one before, which takes four cycles for the product and the sum and so about a nanosecond.
+        // one before, which takes four cycles for the product and the sum, so about a nanosecond, and is nothing that a compiler can make one of
+        // several.
         var value = burned | 1
-        for _ in 0..<burnRounds { value = value &* 0x2545_F491_4F6C_DD1D &+ 0x9E37_79B9_7F4A_7C15 }
+        for _ in 0..<burnRounds { value = value &* 0x2545_F491_4F6C_DD1D ^ (value >> 29) }
         burned = value
     }
 }

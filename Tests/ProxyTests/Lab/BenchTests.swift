@@ -192,4 +192,14 @@ struct BenchPlanTests {
         let figures = ProcessFigures(of: ProcessFigures.family(of: 1).first ?? 1, memory: false)
         #expect(figures.processes >= 1)
     }
+
+    @Test("what a helper prints may go to something that is no file, and that stays")
+    func device() {
+        let link = "/tmp/weir-bench-nowhere-\(monotonicSeconds())"
+        symlink("/dev/null", link)
+        defer { unlink(link) }
+        #expect(runToEnd(["true"], logPath: link)?.code == 0)
+        var status = stat()
+        #expect(lstat(link, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK)
+    }
 }

@@ -38,7 +38,7 @@ struct RecordScenarioTests {
             return seen
         def order(client, letter, word):
             client.stdin.write(letter + b"\n")
-            until(client, word)
+            return until(client, word)
 
         """#
 
@@ -70,8 +70,8 @@ struct RecordScenarioTests {
                 Self.driver + """
                     client = start("-tls1_2")
                     until(client, b"Verify return code: 0")
-                    order(client, b"R", b"RENEGOTIATING")
-                    print(b"no renegotiation" in until(client, b"renegotiation:"))
+                    seen = order(client, b"R", b"RENEGOTIATING")
+                    print(b"no renegotiation" in until(client, b"renegotiation:", seen))
                     client.wait()
                     print(*get(connect()))
                     """, proxy)

@@ -80,7 +80,8 @@ final class MeasuredProcess {
 
 /// Runs a helper to its end; what it printed and its exit code, nil when it cannot be started or takes too long.
 func runToEnd(_ command: [String], seconds: Double = 20, logPath: String) -> (output: String, code: Int)? {
-    unlink(logPath)
+    // Emptied, not removed: it may be a device.
+    truncate(logPath, 0)
     guard let process = try? MeasuredProcess(command.first ?? "", command, cpus: [], logPath: logPath),
         let code = process.waitForEnd(seconds: seconds)
     else { return nil }
