@@ -101,22 +101,24 @@ test-scenarios: setup-tests build
 
 # Under the sanitizers the scenarios drive a binary that carries the same sanitizer; each has one build for all its tests,
 # and times are stretched. Left out are tidy tests, which look at files; the scenarios of pipelining, which need a backend
-# that answers within two milliseconds; and under the thread sanitizer the simulation, which has one thread. LeakSanitizer
+# that answers within two milliseconds; statistics and pages of benchmarks, which only compute; and under the thread
+# sanitizer the simulation and the HTTP room, which have one thread. LeakSanitizer
 # would report the test library itself, AddressSanitizer the backtracer that reads the stack of a crash.
 sanitized := EngineTests|HTTPTests|TLSTests|ProxyTests|ScenarioTests
 sanitizer_environment := SWIFT_BACKTRACE=enable=no WEIR_TIME_FACTOR=3
 needs_speed := PipeliningTests|NeighbourTests
+only_computes := StatisticsTests|VerdictTests|BenchComparisonTests|ReportTests
 
 test-asan: setup-tests
 	swift build --build-tests --sanitize=address --scratch-path .build/asan
 	$(sanitizer_environment) ASAN_OPTIONS=detect_leaks=0 WEIR_BINARY=$(CURDIR)/.build/asan/debug/weir \
-		swift test --skip-build --sanitize=address --scratch-path .build/asan --filter '$(sanitized)' --skip '$(needs_speed)'
+		swift test --skip-build --sanitize=address --scratch-path .build/asan --filter '$(sanitized)' --skip '$(needs_speed)|$(only_computes)'
 
 test-tsan: setup-tests
 	swift build --build-tests --sanitize=thread --scratch-path .build/tsan
 	$(sanitizer_environment) WEIR_BINARY=$(CURDIR)/.build/tsan/debug/weir \
 		swift test --skip-build --sanitize=thread --scratch-path .build/tsan --filter '$(sanitized)' \
-		--skip '$(needs_speed)|SimulationTests'
+		--skip '$(needs_speed)|$(only_computes)|SimulationTests|HTTPTests'
 
 # Both allocators are shipped, so both are tested: the same objects linked without jemalloc, and then as they were.
 test-glibc: build
