@@ -13,6 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <linux/sockios.h>
+#include <linux/tls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 /* The argument of io_uring_enter with EXT_ARG as of kernel 6.12; older ones want the third field to be 0. */
@@ -135,3 +138,78 @@ const void *clinux_find(const void *bytes, size_t count, const void *part, size_
 }
 
 int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC); }
+
+int clinux_tls_attach(int socket)
+{
+    return setsockopt(socket, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls" - 1) == 0 ? 0 : -errno;
+}
+
+int clinux_tls_set_sending_key(int socket, const struct clinux_tls_key *key)
+{
+    union {
+        struct tls_crypto_info info;
+        struct tls12_crypto_info_aes_gcm_128 aes128;
+        struct tls12_crypto_info_aes_gcm_256 aes256;
+        struct tls12_crypto_info_chacha20_poly1305 chacha;
+    } crypto;
+    memset(&crypto, 0, sizeof crypto);
+    crypto.info.version = key->version;
+    uint64_t sequence = __builtin_bswap64(key->sequence);
+    /* With AES-GCM of TLS 1.2 a record carries eight bytes of its nonce, for which we have the sequence number. */
+    const void *iv = key->version == TLS_1_2_VERSION ? (const void *)&sequence : key->iv + 4;
+    socklen_t length;
+    switch (key->suite) {
+    case 0:
+        crypto.info.cipher_type = TLS_CIPHER_AES_GCM_128;
+        memcpy(crypto.aes128.iv, iv, sizeof crypto.aes128.iv);
+        memcpy(crypto.aes128.key, key->key, sizeof crypto.aes128.key);
+        memcpy(crypto.aes128.salt, key->iv, sizeof crypto.aes128.salt);
+        memcpy(crypto.aes128.rec_seq, &sequence, sizeof sequence);
+        length = sizeof crypto.aes128;
+        break;
+    case 1:
+        crypto.info.cipher_type = TLS_CIPHER_AES_GCM_256;
+        memcpy(crypto.aes256.iv, iv, sizeof crypto.aes256.iv);
+        memcpy(crypto.aes256.key, key->key, sizeof crypto.aes256.key);
+        memcpy(crypto.aes256.salt, key->iv, sizeof crypto.aes256.salt);
+        memcpy(crypto.aes256.rec_seq, &sequence, sizeof sequence);
+        length = sizeof crypto.aes256;
+        break;
+    case 2:
+        crypto.info.cipher_type = TLS_CIPHER_CHACHA20_POLY1305;
+        memcpy(crypto.chacha.iv, key->iv, sizeof crypto.chacha.iv);
+        memcpy(crypto.chacha.key, key->key, sizeof crypto.chacha.key);
+        memcpy(crypto.chacha.rec_seq, &sequence, sizeof sequence);
+        length = sizeof crypto.chacha;
+        break;
+    default: return -EINVAL;
+    }
+    int result = setsockopt(socket, SOL_TLS, TLS_TX, &crypto, length) == 0 ? 0 : -errno;
+    explicit_bzero(&crypto, sizeof crypto);
+    return result;
+}
+
+void clinux_tls_fill_message(struct clinux_tls_message *room, unsigned char type, const void *bytes, size_t count)
+{
+    memset(room, 0, sizeof *room);
+    if (count > sizeof room->bytes) count = sizeof room->bytes;
+    memcpy(room->bytes, bytes, count);
+    room->piece = (struct iovec){.iov_base = room->bytes, .iov_len = count};
+    room->header = (struct msghdr){
+        .msg_iov = &room->piece, .msg_iovlen = 1, .msg_control = room->ancillary, .msg_controllen = CMSG_SPACE(1)};
+    struct cmsghdr *note = CMSG_FIRSTHDR(&room->header);
+    note->cmsg_level = SOL_TLS;
+    note->cmsg_type = TLS_SET_RECORD_TYPE;
+    note->cmsg_len = CMSG_LEN(1);
+    *CMSG_DATA(note) = type;
+}
+
+ssize_t clinux_tls_send_record(int socket, unsigned char type, const void *bytes, size_t count, int flags)
+{
+    struct clinux_tls_message room;
+    clinux_tls_fill_message(&room, type, bytes, count);
+    ssize_t sent;
+    do sent = sendmsg(socket, &room.header, flags);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}

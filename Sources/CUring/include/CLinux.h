@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 /* Pins the calling thread to one CPU; 0 or a negative errno. */
 int clinux_pin_thread(int cpu);
@@ -58,3 +59,30 @@ static inline _Bool clinux_compare_exchange(uint64_t *at, uint64_t *seen, uint64
 }
 /* Adds; returns what stood there before. */
 static inline uint64_t clinux_add_relaxed(uint64_t *at, uint64_t amount) { return __atomic_fetch_add(at, amount, __ATOMIC_RELAXED); }
+
+/* The kernel's side of TLS (linux/tls.h): structures that differ by cipher, and messages with ancillary data, whose macros
+ * Swift does not import. */
+/* Puts a connection that stands under the kernel's TLS, without keys yet; 0 or a negative errno. */
+int clinux_tls_attach(int socket);
+/* What the kernel seals the next record with: 12 bytes of `iv`, and a key of 16 or 32 bytes. */
+struct clinux_tls_key {
+    /* As on the wire: 0x0303, 0x0304. */
+    uint16_t version;
+    /* 0 = AES-128-GCM, 1 = AES-256-GCM, 2 = ChaCha20-Poly1305. */
+    uint16_t suite;
+    uint64_t sequence;
+    uint8_t iv[12];
+    uint8_t key[32];
+};
+/* Hands out the key for what is sent from now on; 0 or a negative errno. */
+int clinux_tls_set_sending_key(int socket, const struct clinux_tls_key *key);
+/* Sends one record of another kind than application data: all of it, or a negative errno. */
+ssize_t clinux_tls_send_record(int socket, unsigned char type, const void *bytes, size_t count, int flags);
+/* Readies a message for such a record, to be sent by the ring; all that it points to stands in `room`. */
+struct clinux_tls_message {
+    struct msghdr header;
+    struct iovec piece;
+    uint64_t ancillary[4];
+    uint8_t bytes[8];
+};
+void clinux_tls_fill_message(struct clinux_tls_message *room, unsigned char type, const void *bytes, size_t count);

@@ -38,6 +38,7 @@ extension TLSSettings {
         handshakeMilliseconds = server.handshakeMilliseconds
         handshakesMax = server.handshakesMax
         recordBytes = server.recordBytes
+        usesKernelTLS = server.usesKernelTLS
     }
 }
 

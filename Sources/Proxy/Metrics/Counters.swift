@@ -10,7 +10,7 @@ enum WorkerCounter: Int, CaseIterable {
     // What was refused or had to wait by access lists, rate limits and the PROXY protocol.
     case accessDenied, requestsLimited, connectionsLimited, bytePauses, proxyHeads, proxyHeadsRefused
     // TLS toward clients.
-    case handshakes, handshakesResumed, tlsFailures
+    case handshakes, handshakesResumed, tlsFailures, kernelTLSClients
     // Bodies.
     case splicedBytes, copiedBytes
     // Backends.

@@ -5,7 +5,7 @@ struct Doctor {
     /// All findings in the order in which people should read them.
     var findings: [Finding] {
         [kernel, ring, minimumWait, processors, openFiles, lockedMemory, pipes, listenQueue, synBacklog, ports]
-            + [buffers, notSent, congestionControl, allocator, hugePages, systemCallFilter]
+            + [buffers, notSent, congestionControl, allocator, hugePages, kernelTLS, systemCallFilter]
     }
 
     /// Whether Weir can serve on this machine.
@@ -188,11 +188,42 @@ struct Doctor {
         return .good("transparent huge pages", facts.hugePages, because: "only who asks gets them")
     }
 
+    private var kernelTLS: Finding {
+        let reason = "lets large bodies go to clients under TLS without passing through this program"
+        switch facts.kernelTLS {
+        case .works: return .good("kernel TLS", "found and used", because: reason)
+        case .noModule:
+            return .advice(
+                "kernel TLS", "not in this kernel, or its module is not loaded", because: reason + "; without it Weir seals them itself",
+                remedy: "modprobe tls, and a line `tls` in a file of /etc/modules-load.d; where there is no such module there is nothing to do")
+        case .notPermitted:
+            return .advice(
+                "kernel TLS", "not permitted here", because: reason + "; without it Weir seals them itself",
+                remedy: "allow setsockopt with TCP_ULP in the filter of the container or service")
+        case .failing(let code), .untried(let code):
+            return .advice(
+                "kernel TLS", "cannot be tried: \(errorText(-code))", because: reason + "; without it Weir seals them itself",
+                remedy: "look whether 127.0.0.1 can be connected to, and `modprobe tls` and `dmesg` for what the kernel says")
+        }
+    }
+
     private var systemCallFilter: Finding {
         switch facts.seccompMode {
         case 0: .good("seccomp", "no filter", because: "nothing stands between Weir and the kernel")
         default:
             .good("seccomp", "a filter is on", because: "it lets io_uring through if the finding above says so")
+        }
+    }
+}
+
+extension KernelTLS {
+    /// For the start-up summary.
+    var sentence: String {
+        switch self {
+        case .works: "TLS: the kernel seals large bodies"
+        case .noModule: "TLS: all is sealed here; `modprobe tls` lets the kernel seal large bodies"
+        case .notPermitted: "TLS: all is sealed here; a filter forbids to let the kernel do it"
+        case .failing(let code), .untried(let code): "TLS: all is sealed here; the kernel's TLS cannot be tried (\(errorText(-code)))"
         }
     }
 }

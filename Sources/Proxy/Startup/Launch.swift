@@ -84,7 +84,7 @@ private func prepare(
         outside.pidFile?.remove()
         throw error
     }
-    announce(plan, facts, listeners, admin)
+    announce(settings, plan, facts, listeners, admin)
     let assignment = ServerAssignment(
         source: source, workers: crew.workers, cpus: crew.cpus,
         listeners: listeners.listeners.map(ServerAssignment.Listener.init),
@@ -107,10 +107,11 @@ private func moveToWorkingDirectory(
 }
 
 /// The start-up summary: what was found, what was applied, what it adds up to.
-private func announce(_ plan: ResourcePlan, _ facts: SystemFacts, _ listeners: ListenerSet, _ admin: AdminSocket?) {
+private func announce(_ settings: GlobalSettings, _ plan: ResourcePlan, _ facts: SystemFacts, _ listeners: ListenerSet, _ admin: AdminSocket?) {
     for line in plan.summary { say(line) }
     let extra = facts.ring.features.contains(.minimumWait) ? "with" : "without"
     say("kernel \(facts.kernel.release): io_uring with all that is needed, \(extra) minimum wait")
+    if settings.servers.contains(where: { $0.tls != nil }) { say(facts.kernelTLS.sentence) }
     for warning in listeners.warnings { say("warning: \(warning)") }
     if plan.clientConnectionsMax < 64 {
         say("warning: there is room for \(plan.clientConnectionsMax) client connections only; raise max-nofile")

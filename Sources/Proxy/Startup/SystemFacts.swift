@@ -57,6 +57,7 @@ struct SystemFacts: Equatable {
     var hugePages = "madvise"
     var isRoot = false
     var allocator = "glibc"
+    var kernelTLS = KernelTLS.works
 
     /// Asks the kernel. Reads /proc and /sys, and makes two small rings.
     static func gather() -> SystemFacts {
@@ -87,6 +88,7 @@ struct SystemFacts: Equatable {
         facts.hugePages = chosenWord(readTextFile("/sys/kernel/mm/transparent_hugepage/enabled") ?? "[never]")
         facts.isRoot = geteuid() == 0
         facts.allocator = Allocator.live.name
+        facts.kernelTLS = .probe()
         return facts
     }
 

@@ -9,6 +9,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     let index: Int
     let workerCount: Int
     let seed: UInt64
+    /// The kernel seals records of TLS when it is given keys.
+    var kernelSeals: Bool
     var wheel: TimerWheel
     var blocks: BlockPool
     var clients: Slab<ClientConnection>
@@ -136,6 +138,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         index = start.index
         workerCount = start.workerCount
         seed = start.seed
+        kernelSeals = start.kernelSeals
         wheel = TimerWheel(now: clock.now)
         blocks = BlockPool()
         let clientsMax = start.clientsMax

@@ -32,6 +32,8 @@ struct WorkerStart: Sendable {
     var clientsMax = 65_536
     /// Where names may be asked for; nil = nowhere, so that no name has an address.
     var nameDesk: NameDesk?
+    /// The kernel seals records of TLS when it is given keys.
+    var kernelSeals = false
 }
 
 /// The addresses of one `downstream` of one `server`, as literals or as resolved.

@@ -191,7 +191,8 @@ struct TLSSettingsTests {
             "context-timeout = 3600 cache-timeout = '10m' cache-size = 0 ticket-keys = { 80.ticket, 48.ticket } handshake-timeout = '2s' handshakes-max = 7 record-size = '4k'"
         let tls = try #require(settings(words))
         #expect(tls.sessionSeconds == 3600 && tls.cacheSeconds == 600 && tls.cacheEntriesMax == 1024 && tls.ticketKeys.count == 2)
-        #expect(tls.handshakeMilliseconds == 2_000 && tls.handshakesMax == 7 && tls.recordBytes == 4096)
+        #expect(tls.handshakeMilliseconds == 2_000 && tls.handshakesMax == 7 && tls.recordBytes == 4096 && tls.usesKernelTLS)
+        #expect(settings("kernel-tls = off")?.usesKernelTLS == false && settings("kernel-tls = maybe") == nil)
         #expect(settings("context-timeout = 2000000")?.sessionSeconds == 604_800 && settings("record-size = dynamic")?.recordBytes == 0)
         #expect(settings("record-size = 100") == nil && settings("ticket-rotation = 5") == nil)
     }

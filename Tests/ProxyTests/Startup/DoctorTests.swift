@@ -56,6 +56,9 @@ struct DoctorTests {
             Harm("congestion control", .advice) { $0.congestionControl = "bbr" },
             Harm("allocator", .advice) { $0.allocator = "glibc" },
             Harm("transparent huge pages", .advice) { $0.hugePages = "always" },
+            Harm("kernel TLS", .advice) { $0.kernelTLS = .noModule },
+            Harm("kernel TLS", .advice) { $0.kernelTLS = .notPermitted },
+            Harm("kernel TLS", .advice) { $0.kernelTLS = .failing(-EINVAL) },
         ])
     func harm(_ harm: Harm) throws {
         let finding = try finding(harm.subject, harm.change)
@@ -70,6 +73,17 @@ struct DoctorTests {
         #expect(finding.remedy?.contains("tcp-congestion = cubic") == true)
         let server = firstServer(server("tcp-congestion = cubic", backend: "addr = 127.0.0.1 port = 1 tcp-congestion = cubic"))
         #expect(server?.tcp.congestionControl == "cubic" && server?.backends.first?.tcp.congestionControl == "cubic")
+    }
+
+    @Test("what the kernel says to TLS of its own is told apart")
+    func kernelTLS() {
+        #expect(KernelTLS(refusal: -ENOENT) == .noModule)
+        #expect(KernelTLS(refusal: -ENOPROTOOPT) == .noModule)
+        #expect(KernelTLS(refusal: -EPERM) == .notPermitted)
+        #expect(KernelTLS(refusal: -EBUSY) == .failing(-EBUSY))
+        // A kernel has it or has it not; what it never is here is forbidden or untried.
+        let found = KernelTLS.probe()
+        #expect(found == .works || found == .noModule, "\(found)")
     }
 
     @Test("only a problem makes a machine unfit")
