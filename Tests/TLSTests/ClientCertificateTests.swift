@@ -114,8 +114,7 @@ struct ClientCertificateTests {
                 $0.certificateExtensions = [TestCertificates.extensionID, "2.5.29.15", "1.2.3.4"]
             })
         #expect(peers.shakeHands())
-        let texts = try #require(peers.server.clientCertificate())
-        defer { texts.free() }
+        let texts = try #require(peers.certificate)
         #expect(texts.subject.text == "/C=US/O=Weir tests/CN=client")
         #expect(texts.issuer.text == "/C=US/O=Weir tests/CN=Weir test issuer")
         #expect(texts.serial.text == "0ABC")
@@ -136,15 +135,14 @@ struct ClientCertificateTests {
             "sly", for: .client, by: Materials.made.intermediate, serial: 77, texts: [("1.2.3.4", "DER:0C:05:61:0D:0A:58:3A")])
         let peers = TLSPeers(try client(.tls13, sly), try server { $0.certificateExtensions = ["1.2.3.4"] })
         #expect(peers.shakeHands())
-        let texts = try #require(peers.server.clientCertificate())
-        defer { texts.free() }
+        let texts = try #require(peers.certificate)
         #expect(texts.extensionText(0).isAbsent && texts.subject.isAbsent)
     }
 
     @Test("without a certificate there is nothing to tell")
     func none() throws {
         let peers = TLSPeers(try client(.tls13, nil), try server(.requested))
-        #expect(peers.shakeHands() && peers.server.clientCertificate() == nil && !peers.server.hasClientCertificate)
+        #expect(peers.shakeHands() && peers.certificate == nil && !peers.server.hasClientCertificate)
     }
 }
 

@@ -18,9 +18,15 @@ final class TLSPeers {
     var pieceBytes = Int.max
     /// Wall clock of the server.
     var now: Int64 = 1_000_000
+    /// Whether the server goes on with its own record layer once the handshake is done.
+    var serverLeavesOpenSSL = true
+    /// What the client says as soon as its handshake is done, so that it travels with the end of that.
+    var clientSpeaksFirst: Bytes = []
     /// What the server does with the name it is told; nil = goes on with its own context.
     var choose: ((String) -> (context: TLSContext?, host: Int32))?
     private(set) var namesAsked: [String] = []
+    /// What the server has read of the client's certificate when the handshake was done.
+    private(set) var certificate: ClientCertificate?
     private(set) var clientProgress = TLSProgress.wantsInput
     private(set) var serverProgress = TLSProgress.wantsInput
     /// Held, though streams do not need it.
@@ -33,6 +39,7 @@ final class TLSPeers {
     }
 
     deinit {
+        certificate?.free()
         client.free(&blocks)
         server.free(&blocks)
         clientOutput.clear(into: &blocks)
@@ -82,6 +89,13 @@ final class TLSPeers {
                     stream.choose(choice.context?.reference, host: choice.host)
                     isAgain = true
                 }
+            }
+            if !isServer, progress == .done, !clientSpeaksFirst.isEmpty {
+                _ = clientSpeaksFirst.withUnsafeBytes { stream.seal($0.baseAddress!, $0.count, recordBytes: 100, to: &clientOutput, &blocks) }
+            }
+            if isServer, progress == .done {
+                certificate = stream.clientCertificate()
+                if serverLeavesOpenSSL { stream.leaveOpenSSL() }
             }
             let rest = Bytes(UnsafeRawBufferPointer(start: input.start, count: input.count))
             if isServer { serverRest += rest } else { clientRest += rest }
@@ -135,7 +149,7 @@ final class TLSPeers {
 
     private func read(_ stream: inout TLSStream, _ output: inout ByteQueue, _ way: Bytes) -> Bytes {
         var plain: Bytes = []
-        var room = Bytes(repeating: 0, count: 5_000)
+        var room = Bytes(repeating: 0, count: TLSStream.openRoomBytes)
         var way = way
         repeat {
             let piece = Bytes(way.prefix(pieceBytes))

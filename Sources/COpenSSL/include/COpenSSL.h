@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/kdf.h>
 #include <openssl/objects.h>
 #include <openssl/ocsp.h>
 #include <openssl/params.h>
@@ -80,6 +81,23 @@ static inline int copenssl_mac_set_sha256(EVP_MAC_CTX *mac, const uint8_t *key, 
         OSSL_PARAM_construct_end(),
     };
     return EVP_MAC_CTX_set_params(mac, parameters);
+}
+/* The pseudorandom function of TLS 1.2 (RFC 5246 5) with SHA-256 or SHA-384, whose label stands before its seed; 1 = done.  The
+   parameters keep pointers, which Swift's texts do not last for. */
+static inline int copenssl_prf12(int hash_bits, const uint8_t *secret, size_t secret_count, const uint8_t *seed, size_t seed_count,
+                                 uint8_t *keys, size_t count) {
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(hash_bits == 384 ? "SHA384" : "SHA256"), 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, (void *)(uintptr_t)secret, secret_count),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)(uintptr_t)seed, seed_count),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_KDF *function = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_PRF, NULL);
+    EVP_KDF_CTX *context = EVP_KDF_CTX_new(function);
+    EVP_KDF_free(function);
+    int result = context != NULL && EVP_KDF_derive(context, keys, count, parameters) == 1;
+    EVP_KDF_CTX_free(context);
+    return result;
 }
 /* The index under which contexts keep a pointer that `release` gets when they are freed; -1 = out of memory. */
 static inline int copenssl_ctx_index(void (*release)(void *, void *, CRYPTO_EX_DATA *, int, long, void *)) {

@@ -185,6 +185,9 @@ extension Worker where Ring: ~Copyable {
     private mutating func onHandshakeDone(_ client: UnsafeMutablePointer<ClientConnection>, _ link: UnsafeMutablePointer<TLSLink>) {
         count(.handshakes)
         if link.pointee.stream.isResumed { count(.handshakesResumed) }
+        // OpenSSL has the certificate, and goes now.
+        _ = clientCertificate(link)
+        link.pointee.stream.leaveOpenSSL()
         link.pointee.isOpen = true
         endHandshake(client, link)
         client.pointee.state = .idle

@@ -31,6 +31,7 @@ final class TLSContext: @unchecked Sendable {
         ApplicationProtocols.install(in: builder.context)
         OCSPStaple.install(in: builder.context)
         ServerNameStop.install(in: builder.context)
+        HandshakeSecrets.install(in: builder.context)
         try builder.setClientCertificates(material)
         try builder.setResumption(material, secret: secret, sessions: sessions)
         if material.prefersServerOrder { SSL_CTX_set_options(builder.context, copenssl_op_server_order) }
@@ -55,6 +56,9 @@ final class TLSContext: @unchecked Sendable {
         // Sessions are kept by the worker, one for each backend. With a cache OpenSSL would spoil a session for connections
         // that still use it once one of them gets a newer one.
         copenssl_ctx_set_session_cache_mode(builder.context, Int(SSL_SESS_CACHE_OFF))
+        // The head and the body of a record cost one read of the BIO. Not toward clients, whose handshake may take no more than its
+        // own: what follows is for our record layer.
+        copenssl_ctx_set_read_ahead(builder.context, 1)
         warnings = builder.warnings
         reference = builder.take()
     }

@@ -22,8 +22,6 @@ final class TLSContextBuilder {
         copenssl_ctx_set_mode(
             context,
             Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_NO_AUTO_CHAIN))
-        // The head and the body of a record cost one read of the BIO.
-        copenssl_ctx_set_read_ahead(context, 1)
         // 0-RTT: what is sent with it can be sent again by anybody.
         SSL_CTX_set_max_early_data(context, 0)
     }

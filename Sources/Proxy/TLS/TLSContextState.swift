@@ -14,6 +14,8 @@ struct TLSContextState: BitwiseCopyable {
 
     // Of the stream whose call is running.
     var chosen: UnsafeMutablePointer<TLSContextState>?
+    /// Where the secrets of its records go (`HandshakeSecrets`).
+    var records: UnsafeMutablePointer<TLSRecords>?
     var choice = NameChoice.open
     /// Wall clock in seconds.
     var now: Int64 = 0

@@ -63,7 +63,8 @@ extension TLSFailure {
             }
     }
 
-    private init(alert: Int32) {
+    /// - Parameter alert: the description of an alert that the peer has sent.
+    init(alert: Int32) {
         self =
             switch alert {
             case SSL3_AD_CLOSE_NOTIFY, TLS1_AD_USER_CANCELLED: .peerClosed

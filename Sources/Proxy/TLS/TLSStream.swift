@@ -3,12 +3,18 @@ import Glibc
 
 /// One TLS connection: what comes goes through `handshake` and then `open`, what is sent goes through `seal`.
 ///
+/// The handshake is OpenSSL's. Behind it a client's connection goes on without: `leaveOpenSSL`.
+///
 /// Trivial, kept in a slab beside its connection; `free` ends it. It never sees a socket: bytes that came are lent for the
 /// length of a call, bytes to be sent are appended to a queue. After a failure nothing but `free` may be called, and what
 /// stands in the queue, an alert as a rule, should still be sent.
 struct TLSStream: BitwiseCopyable {
-    /// OpenSSL's object; for tests.
-    let ssl: OpaquePointer
+    /// OpenSSL's object; nil once the stream goes on without, and then the contexts may be gone, too.
+    private(set) var ssl: OpaquePointer?
+    /// What goes on in its stead, and gathers before what it will need.
+    var records = TLSRecords()
+    /// What was agreed on, once the handshake is done.
+    private var agreement = TLSAgreement()
     /// Of the context that the stream began with, which lends the memory.
     private let home: UnsafeMutablePointer<TLSContextState>
     private var chosen: UnsafeMutablePointer<TLSContextState>
@@ -36,9 +42,8 @@ struct TLSStream: BitwiseCopyable {
     static let recordBytesMax = 16_384
     /// What a record may need beside its content: head, explicit nonce, longest tag, padding.
     static let recordOverheadMax = 128
-    /// Answers to key updates and refused renegotiations that a peer may ask for in the life of a connection: some two
-    /// thousand, where honest ones ask once for hundreds of gigabytes.
-    private static let answeredBytesMax: UInt32 = 65_536
+    /// Room that `open` needs: the largest content, and its kind.
+    static let openRoomBytes = recordBytesMax + 1
 
     /// For a client's connection; nil = out of memory.
     static func accepting(_ context: TLSContext.Reference) -> TLSStream? {
@@ -98,14 +103,18 @@ struct TLSStream: BitwiseCopyable {
     /// Ends the stream. Sends nothing: `sealEnd` does.
     ///
     /// - Parameter blocks: where blocks go that the stream may hold.
-    func free(_ blocks: inout BlockPool) {
+    mutating func free(_ blocks: inout BlockPool) {
         freeSSL()
+        records.free(&blocks)
+        agreement.free()
     }
 
-    private func freeSSL() {
+    private mutating func freeSSL() {
+        guard let ssl else { return }
         // Else OpenSSL would take a connection that just ended for a broken one, and forget its session.
         SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
         SSL_free(ssl)
+        self.ssl = nil
     }
 }
 
@@ -156,13 +165,18 @@ extension TLSStream {
         while true {
             let before = input.count
             lend(input)
-            let result = SSL_do_handshake(ssl)
+            let result = withUnsafeMutablePointer(to: &records) {
+                home.pointee.records = $0
+                defer { home.pointee.records = nil }
+                return SSL_do_handshake(ssl)
+            }
             let written = takeBack(&input)
             let error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl, result)
             guard output.append(home.pointee.scratch!, written, from: &blocks) else { return fail(.outOfMemory) }
             switch error {
             case SSL_ERROR_NONE:
                 flags.insert(.done)
+                if let ssl { agreement = TLSAgreement(ssl, isServer: flags.contains(.isServer)) }
                 return .done
             case SSL_ERROR_WANT_CLIENT_HELLO_CB: return .wantsName
             case SSL_ERROR_WANT_READ where input.count == 0: return .wantsInput
@@ -220,13 +234,20 @@ extension TLSStream {
 
 // Records.
 extension TLSStream {
-    /// Decrypts at most `room` bytes; what the peer makes us answer is appended to `output`.
+    /// Decrypts at most one record into `plain`, which has `room` bytes, at least `openRoomBytes`; what the peer makes us answer
+    /// is appended to `output`.
     ///
     /// Call it until it says `wantsInput`: then all that was lent is taken.
     mutating func open(
         _ input: inout TLSInput, into plain: UnsafeMutableRawPointer, _ room: Int, to output: inout ByteQueue, _ blocks: inout BlockPool
     ) -> TLSOpened {
         if failure != .none { return .failed }
+        precondition(room >= Self.openRoomBytes, "too little room for a record")
+        guard ssl != nil else {
+            let opened = records.open(&input, into: plain, to: &output, &blocks)
+            failure = records.failure
+            return opened
+        }
         while true {
             let before = input.count
             lend(input)
@@ -238,7 +259,7 @@ extension TLSStream {
             if written > 0 {
                 answeredBytes &+= UInt32(truncatingIfNeeded: written)
                 guard output.append(home.pointee.scratch!, written, from: &blocks) else { return failOpening(.outOfMemory) }
-                if answeredBytes > Self.answeredBytesMax { return failOpening(.tooManyAnswers) }
+                if answeredBytes > TLSRecords.answeredBytesMax { return failOpening(.tooManyAnswers) }
             }
             switch error {
             case SSL_ERROR_NONE: return .bytes(count)
@@ -251,9 +272,6 @@ extension TLSStream {
         }
     }
 
-    /// Bytes that came are waiting inside: `open` has something to do though nothing is lent.
-    var holdsInput: Bool { SSL_has_pending(ssl) == 1 }
-
     /// Encrypts bytes as records of at most `recordBytes` and appends them to `output`.
     ///
     /// Returns how many bytes were taken: fewer than `count` when no block was to be had, and then the rest, unchanged, is
@@ -262,6 +280,11 @@ extension TLSStream {
         _ plain: UnsafeRawPointer, _ count: Int, recordBytes: Int, to output: inout ByteQueue, _ blocks: inout BlockPool
     ) -> Int {
         if failure != .none { return 0 }
+        guard ssl != nil else {
+            let taken = records.seal(plain, count, recordBytes: recordBytes, to: &output, &blocks)
+            failure = records.failure
+            return taken
+        }
         let recordBytes = max(1, min(recordBytes, Self.recordBytesMax))
         var taken = 0
         while taken < count {
@@ -292,6 +315,7 @@ extension TLSStream {
     /// Appends close_notify: nothing may be sealed any more. False = no block to be had, or the stream has failed.
     mutating func sealEnd(to output: inout ByteQueue, _ blocks: inout BlockPool) -> Bool {
         if failure != .none || !flags.contains(.done) || sealingBytes > 0 { return false }
+        guard ssl != nil else { return records.sayEnd(&output, &blocks) }
         if SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN != 0 { return true }
         guard let spare = lendRoom(Self.recordOverheadMax, of: output, &blocks) else { return false }
         let result = SSL_shutdown(ssl)
@@ -388,31 +412,21 @@ extension TLSStream {
 extension TLSStream {
     var isDone: Bool { flags.contains(.done) }
     /// No certificates were exchanged: an earlier session goes on.
-    var isResumed: Bool { SSL_session_reused(ssl) == 1 }
-    var version: TLSVersion { SSL_version(ssl) >= TLS1_3_VERSION ? .tls13 : .tls12 }
+    var isResumed: Bool { agreement.isResumed }
+    var version: TLSVersion { agreement.version }
     /// OpenSSL's name of the suite, which lives as long as the process.
-    var cipherName: ByteSlice {
-        guard let name = SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)) else { return .none }
-        return ByteSlice(start: name, count: strlen(name))
-    }
-    /// What ALPN came to, good as long as the stream; absent where the client offered nothing.
-    var applicationProtocol: ByteSlice {
-        var start: UnsafePointer<UInt8>?
-        var count: UInt32 = 0
-        SSL_get0_alpn_selected(ssl, &start, &count)
-        return ByteSlice(start: start, count: Int(count))
-    }
-    /// The host name that the client asked for, good as long as the stream; absent where it named none.
-    var requestedName: ByteSlice {
-        guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return .none }
-        return ByteSlice(start: name, count: strlen(name))
-    }
+    var cipherName: ByteSlice { agreement.cipherName }
+    /// What ALPN came to, good as long as the stream; absent where the client offered nothing, and toward backends.
+    var applicationProtocol: ByteSlice { agreement.applicationProtocol }
+    /// The host name that the client asked for, good as long as the stream; absent where it named none, and toward backends.
+    var requestedName: ByteSlice { agreement.requestedName }
     /// The client has shown a certificate, now or when its session was made.
-    var hasClientCertificate: Bool { flags.contains(.isServer) && SSL_get0_peer_certificate(ssl) != nil }
+    var hasClientCertificate: Bool { agreement.hasClientCertificate }
 
-    /// The texts that the context asks for, for the caller to keep and to free; nil without a certificate or memory.
+    /// The texts that the context asks for, for the caller to keep and to free; nil without a certificate or memory, and once
+    /// OpenSSL has been left.
     func clientCertificate() -> ClientCertificate? {
-        guard flags.contains(.isServer), let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
+        guard hasClientCertificate, let ssl, let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
         return ClientCertificate(certificate, texts: chosen.pointee.texts, extensions: chosen.pointee.extensions)
     }
 
@@ -420,9 +434,29 @@ extension TLSStream {
     ///
     /// With TLS 1.3 it comes some time after the handshake: ask when an answer is there.
     func session() -> TLSSession? {
-        guard let session = SSL_get1_session(ssl) else { return nil }
+        guard let ssl, let session = SSL_get1_session(ssl) else { return nil }
         if SSL_SESSION_is_resumable(session) == 1 { return TLSSession(pointer: session) }
         SSL_SESSION_free(session)
         return nil
     }
+}
+
+// Going on without OpenSSL.
+extension TLSStream {
+    /// Goes on with our own record layer where it knows the suite, and gives back all that OpenSSL holds; else nothing changes
+    /// but the cost.
+    ///
+    /// Once, when a client's handshake is done and `clientCertificate` has been asked, if it will be.
+    @inline(never)
+    mutating func leaveOpenSSL() {
+        guard flags.contains([.isServer, .done]), failure == .none, let ssl else { return }
+        guard records.takeOver(from: ssl) else {
+            // Now it may read head and body of a record at once.
+            SSL_set_read_ahead(ssl, 1)
+            return
+        }
+        freeSSL()
+    }
+
+    var hasLeftOpenSSL: Bool { flags.contains(.done) && ssl == nil }
 }

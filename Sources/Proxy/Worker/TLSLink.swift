@@ -36,7 +36,7 @@ struct TLSLink: BitwiseCopyable {
 
 extension Worker where Ring: ~Copyable {
     /// Room for the plain bytes of one record.
-    static var plainRoomBytes: Int { TLSStream.recordBytesMax }
+    static var plainRoomBytes: Int { TLSStream.openRoomBytes }
     /// Bytes of a burst that go out in records of one segment, so that the first of them can be read early.
     private static var burstBytesMax: Int { 16 &* 1024 }
     private static var smallRecordBytes: Int { 1_360 }
@@ -44,7 +44,7 @@ extension Worker where Ring: ~Copyable {
 
     /// A link for a stream; nil when none is to be had, and then the stream has been freed.
     mutating func addLink(_ stream: TLSStream?) -> UnsafeMutablePointer<TLSLink>? {
-        guard let stream else { return nil }
+        guard var stream else { return nil }
         guard let slot = links.take() else {
             stream.free(&blocks)
             return nil

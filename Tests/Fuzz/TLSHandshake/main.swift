@@ -150,10 +150,12 @@ private final class FuzzPair {
             case .failed:
                 require(stream.failure != .none)
                 return
-            case .done: stream.clientCertificate()?.free()
+            case .done:
+                stream.clientCertificate()?.free()
+                stream.leaveOpenSSL()
             }
         }
-        var room = [UInt8](repeating: 0, count: 700)
+        var room = [UInt8](repeating: 0, count: TLSStream.openRoomBytes)
         // Every byte that is read was heard.
         for _ in 0...max(64, heardBytes) {
             switch stream.open(&input, into: &room, room.count, to: &output, &pools) {
