@@ -189,27 +189,27 @@ int clinux_tls_set_sending_key(int socket, const struct clinux_tls_key *key)
     return result;
 }
 
-void clinux_tls_fill_message(struct clinux_tls_message *room, unsigned char type, const void *bytes, size_t count)
-{
-    memset(room, 0, sizeof *room);
-    if (count > sizeof room->bytes) count = sizeof room->bytes;
-    memcpy(room->bytes, bytes, count);
-    room->piece = (struct iovec){.iov_base = room->bytes, .iov_len = count};
-    room->header = (struct msghdr){
-        .msg_iov = &room->piece, .msg_iovlen = 1, .msg_control = room->ancillary, .msg_controllen = CMSG_SPACE(1)};
-    struct cmsghdr *note = CMSG_FIRSTHDR(&room->header);
-    note->cmsg_level = SOL_TLS;
-    note->cmsg_type = TLS_SET_RECORD_TYPE;
-    note->cmsg_len = CMSG_LEN(1);
-    *CMSG_DATA(note) = type;
-}
-
 ssize_t clinux_tls_send_record(int socket, unsigned char type, const void *bytes, size_t count, int flags)
 {
-    struct clinux_tls_message room;
-    clinux_tls_fill_message(&room, type, bytes, count);
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(1)];
+    } note;
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = &note, .msg_controllen = sizeof note};
+    memset(&note, 0, sizeof note);
+    note.head.cmsg_level = SOL_TLS;
+    note.head.cmsg_type = TLS_SET_RECORD_TYPE;
+    note.head.cmsg_len = CMSG_LEN(1);
+    *CMSG_DATA(&note.head) = type;
     ssize_t sent;
-    do sent = sendmsg(socket, &room.header, flags);
+    do sent = sendmsg(socket, &message, flags);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
+}
+
+int clinux_queued_bytes(int fd)
+{
+    int count = 0;
+    return ioctl(fd, SIOCOUTQ, &count) < 0 ? -errno : count;
 }

@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 /* Pins the calling thread to one CPU; 0 or a negative errno. */
 int clinux_pin_thread(int cpu);
@@ -25,6 +24,8 @@ ssize_t clinux_splice(int from, int to, size_t length, int more);
 int clinux_pipe(int *read_end, int *write_end, int capacity_bytes);
 /* Bytes that wait in a socket's send queue and have not been sent; negative errno. */
 int clinux_unsent_bytes(int fd);
+/* The same with those that were sent and are not acknowledged. */
+int clinux_queued_bytes(int fd);
 /* Bytes that can be read from a socket or pipe now; negative errno. */
 int clinux_readable_bytes(int fd);
 
@@ -78,11 +79,3 @@ struct clinux_tls_key {
 int clinux_tls_set_sending_key(int socket, const struct clinux_tls_key *key);
 /* Sends one record of another kind than application data: all of it, or a negative errno. */
 ssize_t clinux_tls_send_record(int socket, unsigned char type, const void *bytes, size_t count, int flags);
-/* Readies a message for such a record, to be sent by the ring; all that it points to stands in `room`. */
-struct clinux_tls_message {
-    struct msghdr header;
-    struct iovec piece;
-    uint64_t ancillary[4];
-    uint8_t bytes[8];
-};
-void clinux_tls_fill_message(struct clinux_tls_message *room, unsigned char type, const void *bytes, size_t count);

@@ -15,13 +15,14 @@ extension Worker where Ring: ~Copyable {
         client.pointee.input.clear(into: &blocks)
         if mustSayEnd(client) {
             client.pointee.flags.insert(.closeAfterSend)
+            if isSealedByKernel(client) { return }
             client.pointee.waitingFor = .linger
             wheel.set(&client.pointee.timer, clock.now &+ Self.lingerNanoseconds)
             return
         }
         if !client.pointee.flags.contains(.sendSideClosed) {
             client.pointee.flags.insert(.sendSideClosed)
-            ring.shutdownSend(client.pointee.fd)
+            if !isSealedByKernel(client) { ring.shutdownSend(client.pointee.fd) }
         }
         client.pointee.waitingFor = .linger
         wheel.set(&client.pointee.timer, clock.now &+ Self.lingerNanoseconds)
@@ -58,8 +59,8 @@ extension Worker where Ring: ~Copyable {
         }
         if client.pointee.flags.contains(.reset) { ring.resetOnClose(client.pointee.fd) }
         if client.pointee.inFlight > 0 {
-            if client.pointee.flags.contains(.reset) {
-                // A shutdown would send the FIN that a reset is meant to replace.
+            if client.pointee.flags.contains(.reset) || isSealedByKernel(client) {
+                // Where the kernel seals, a shutdown would throw away what it has not passed on yet. A shutdown would send the FIN that a reset is meant to replace.
                 cancelReceive(client)
                 if client.pointee.flags.contains(.sending) { ring.startCancel(token(.clientSend, client)) }
                 if client.pointee.flags.contains(.polling) { ring.startCancel(token(.clientWritable, client)) }
@@ -74,7 +75,7 @@ extension Worker where Ring: ~Copyable {
     /// Releases a closing connection once the kernel holds nothing of it.
     mutating func releaseIfDone(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.state == .closing, client.pointee.inFlight == 0,
-            !client.pointee.flags.contains(.dirty)
+            !client.pointee.flags.contains(.dirty), !waitsForKernel(client)
         else { return }
         client.pointee.output.clear(into: &blocks)
         ring.startClose(client.pointee.fd)

@@ -34,6 +34,7 @@ extension Worker where Ring: ~Copyable {
             }
             let opened = link.pointee.stream.open(&input, into: plainRoom, Self.plainRoomBytes, to: &client.pointee.output, &blocks)
             if putBack(&plain, to: &client.pointee.output, link) { markDirty(client) }
+            guard sayByKernel(client, link) else { return }
             switch opened {
             case .bytes(let count):
                 onBytes(client, plainRoom, count)
@@ -58,6 +59,10 @@ extension Worker where Ring: ~Copyable {
     /// Makes records of all that is queued; false when that ended the connection.
     mutating func sealAll(_ client: UnsafeMutablePointer<ClientConnection>, _ link: UnsafeMutablePointer<TLSLink>) -> Bool {
         guard link.pointee.isOpen, client.pointee.output.count > link.pointee.sealedBytes else { return true }
+        if link.pointee.kernelSeals {
+            link.pointee.sealedBytes = client.pointee.output.count
+            return true
+        }
         if seal(&client.pointee.output, link, recordBytes: servers[Int(client.pointee.server)].plan.recordBytes) { return true }
         if link.pointee.stream.failure != .none {
             failTLS(client, link)
@@ -73,7 +78,7 @@ extension Worker where Ring: ~Copyable {
     mutating func prepareRecords(_ client: UnsafeMutablePointer<ClientConnection>, _ link: UnsafeMutablePointer<TLSLink>) -> Bool {
         guard link.pointee.isOpen else { return link.pointee.sealedBytes > 0 }
         guard sealAll(client, link) else { return false }
-        if isLastOutput(client) { sealEnd(client, link) }
+        if !link.pointee.kernelSeals, isLastOutput(client) { sealEnd(client, link) }
         return link.pointee.sealedBytes > 0
     }
 
@@ -95,6 +100,7 @@ extension Worker where Ring: ~Copyable {
     /// Whether a client still has to be told that nothing follows; then that is queued.
     mutating func mustSayEnd(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
         guard let link = client.pointee.tls, link.pointee.isOpen, !link.pointee.endIsSealed else { return false }
+        if link.pointee.kernelSeals { return mustSayEndByKernel(client, link) }
         sealEnd(client, link)
         guard link.pointee.sealedBytes > 0 else { return false }
         markDirty(client)
@@ -106,6 +112,10 @@ extension Worker where Ring: ~Copyable {
         guard let link = client.pointee.tls, link.pointee.isOpen, !link.pointee.endIsSealed, client.pointee.output.isEmpty,
             client.pointee.flags.isDisjoint(with: [.sending, .reset, .sendSideClosed])
         else { return }
+        if link.pointee.kernelSeals {
+            _ = sayEndByKernel(client, link)
+            return
+        }
         sealEnd(client, link)
         if let block = client.pointee.output.head { _ = ring.sendNow(client.pointee.fd, block.begin, block.count) }
     }
@@ -128,6 +138,7 @@ extension Worker where Ring: ~Copyable {
         } else {
             logRefusal(client, 0, failure.word, bytes: 0, bodyBytes: 0)
         }
+        if link.pointee.kernelSeals { link.pointee.sealedBytes = client.pointee.sendingBytes }
         // What is no record will never be one.
         var rest = client.pointee.output.split(at: link.pointee.sealedBytes, from: &blocks)
         rest.clear(into: &blocks)

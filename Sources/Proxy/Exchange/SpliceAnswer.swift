@@ -16,6 +16,12 @@ extension Worker where Ring: ~Copyable {
         }
         let connection = connections[exchange.pointee.connection]
         guard connection.pointee.flags.isDisjoint(with: [.polling, .receiving]) else { return }
+        if let link = client.pointee.tls, !link.pointee.kernelSeals {
+            guard letKernelSeal(client, link) else {
+                if client.pointee.state != .closing { copyOn(exchange, connection) }
+                return
+            }
+        }
         if exchange.pointee.answerSplice.sinkWasFull {
             waitForSink(client, connection)
             return
@@ -42,6 +48,7 @@ extension Worker where Ring: ~Copyable {
             let goal = Int(min(UInt64(most), connection.pointee.remaining))
             switch move(from: connection.pointee.fd, to: client.pointee.fd, goal: goal, refused: &client.pointee.output) {
             case .moved(let bytes):
+                guard countKernelRecords(client, bytes) else { return }
                 countSpliced(exchange, connection, client, bytes)
                 onClientProgress(client, bytes)
                 moved &+= bytes
@@ -78,14 +85,21 @@ extension Worker where Ring: ~Copyable {
                 abort(client, .clientGone)
                 return
             case .noPipe:
-                exchange.pointee.flags.remove(.splicingAnswer)
-                connection.pointee.flags.remove(.splicing)
-                waitForAnswer(connection)
-                receive(connection)
+                copyOn(exchange, connection)
                 return
             }
         }
         endAnswer(connection, exchange)
+    }
+
+    /// Goes on by copying.
+    private mutating func copyOn(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ connection: UnsafeMutablePointer<BackendConnection>
+    ) {
+        exchange.pointee.flags.remove(.splicingAnswer)
+        connection.pointee.flags.remove(.splicing)
+        waitForAnswer(connection)
+        receive(connection)
     }
 
     /// The backend has closed in the middle of a splice, which is how some bodies and all tunnels end.

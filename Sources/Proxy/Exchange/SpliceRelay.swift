@@ -27,8 +27,8 @@ extension Worker where Ring: ~Copyable {
     mutating func startSplicing(_ exchange: UnsafeMutablePointer<Exchange>) {
         let connection = connections[exchange.pointee.connection]
         guard servers[Int(exchange.pointee.server)].plan.splice.enabled, connection.pointee.exchanges.count == 1,
-            // What is encrypted has to pass through our hands.
-            connection.pointee.tls == nil, clients[exchange.pointee.client].pointee.tls == nil,
+            // What is encrypted has to pass through our hands, unless the kernel does it.
+            connection.pointee.tls == nil, maySpliceSealed(clients[exchange.pointee.client], isTunnel: exchange.pointee.flags.contains(.tunnel)),
             exchange.pointee.flags.contains(.tunnel)
                 || exchange.pointee.flags.isDisjoint(with: [.abandoned, .splicingRequest]),
             openPipe() != nil

@@ -116,7 +116,7 @@ extension Worker where Ring: ~Copyable {
             client.pointee.flags.isDisjoint(with: [.sending, .sendSideClosed]), !mustSayEnd(client)
         else { return }
         client.pointee.flags.insert(.sendSideClosed)
-        ring.shutdownSend(client.pointee.fd)
+        if !isSealedByKernel(client) { ring.shutdownSend(client.pointee.fd) }
         endTunnelIfDone(exchanges[client.pointee.exchange])
     }
 

@@ -215,7 +215,7 @@ final class ControlThread {
         let seed: UInt64 = source.next()
         let stickySecret = plan.settings.stickySecret.map { StickySecret(text: $0) } ?? .random()
         // With the rights that are left here; the supervisor has loaded the module where that was to be done.
-        let kernelSeals = KernelTLS.probe() == .works
+        let kernelSuites = KernelSuites.probe()
         for index in 0..<assignment.workers {
             var listeners: [WorkerListener] = []
             for (listener, descriptor) in zip(assignment.listeners, handover.listeners) where listener.worker == index {
@@ -225,7 +225,7 @@ final class ControlThread {
                 index: index, cpu: index < assignment.cpus.count ? assignment.cpus[index] : nil, listeners: listeners,
                 plan: plan, logDescriptors: logs(of: index, among: handover.logs), addresses: addresses,
                 workerCount: assignment.workers, seed: seed, stickySecret: stickySecret, clientsMax: clientsMax,
-                nameDesk: lookups.desk, kernelSeals: kernelSeals)
+                nameDesk: lookups.desk, kernelSuites: kernelSuites)
             do {
                 workers.append(try startWorker(start))
             } catch {

@@ -26,6 +26,16 @@ struct TLSLink: BitwiseCopyable {
     var hasReadCertificate = false
     /// Small records are sent until so many bytes have gone, counted anew after a pause.
     var burstBytes = 0
+    /// The kernel seals what is sent; all that is queued counts as sealed then.
+    var kernelSeals = false
+    /// It was asked to and would not.
+    var kernelRefused = false
+    /// Records that it may have sealed under its key.
+    var kernelRecords: UInt64 = 0
+    /// Since when its socket is waited for at the end, without progress and empty; 0 = not yet.
+    var endProgressAt: UInt64 = 0
+    var endEmptyAt: UInt64 = 0
+    var endQueuedBytes = 0
     var sealedAt: UInt64 = 0
 
     init(stream: TLSStream, slot: UInt32) {

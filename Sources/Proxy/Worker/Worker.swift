@@ -9,8 +9,8 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
     let index: Int
     let workerCount: Int
     let seed: UInt64
-    /// The kernel seals records of TLS when it is given keys.
-    var kernelSeals: Bool
+    /// With which suites the kernel seals records of TLS itself.
+    var kernelSuites: KernelSuites
     var wheel: TimerWheel
     var blocks: BlockPool
     var clients: Slab<ClientConnection>
@@ -138,7 +138,7 @@ struct Worker<Ring: RingPort & ~Copyable>: ~Copyable {
         index = start.index
         workerCount = start.workerCount
         seed = start.seed
-        kernelSeals = start.kernelSeals
+        kernelSuites = start.kernelSuites
         wheel = TimerWheel(now: clock.now)
         blocks = BlockPool()
         let clientsMax = start.clientsMax

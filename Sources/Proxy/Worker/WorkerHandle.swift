@@ -32,8 +32,8 @@ struct WorkerStart: Sendable {
     var clientsMax = 65_536
     /// Where names may be asked for; nil = nowhere, so that no name has an address.
     var nameDesk: NameDesk?
-    /// The kernel seals records of TLS when it is given keys.
-    var kernelSeals = false
+    /// With which suites the kernel seals records of TLS itself.
+    var kernelSuites = KernelSuites()
 }
 
 /// The addresses of one `downstream` of one `server`, as literals or as resolved.

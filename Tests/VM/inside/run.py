@@ -1,4 +1,4 @@
-"""Runs the scenarios of this folder, or those that are named, one after the other; exits with 1 when one failed.
+"""Runs the scenarios of this folder, or those that are named (`smoke`, `smoke.answers`), one after the other; exits with 1 when one failed.
 
 Modules of the kernel are loaded on the way: what comes before `load_modules` sees a kernel without TLS.
 """
@@ -7,14 +7,17 @@ import sys
 import time
 import traceback
 
-ALL = ["smoke", "splicing", "kernel_tls"]
+ALL = ["smoke", "splicing", "kernel_tls", "sealed"]
 
 
 def main():
     failed = []
-    for name in sys.argv[1:] or ALL:
+    for wanted in sys.argv[1:] or ALL:
+        name, _, only = wanted.partition(".")
         module = importlib.import_module(name)
         for each in module.SCENARIOS:
+            if only not in ("", each.__name__):
+                continue
             begin = time.monotonic()
             try:
                 remark = each()
