@@ -117,7 +117,14 @@ def endings():
         with weir(CONFIGURATION, 4) as setting:
             idle = tls(setting.ports[0])
             ask(idle, "GET", "/bytes/100000?tag=3")
-            take(idle, 3, 100000)
+            begin = time.monotonic()
+            try:
+                take(idle, 3, 100000, pause=lambda taken: print(f"{time.monotonic() - begin:.2f} s: {taken}"))
+            except OSError as error:
+                print(f"idle: {error!r} {setting.stat()['total']}")
+                setting.log.seek(0)
+                print(setting.log.read().decode()[-3000:])
+                raise
             late = tls(setting.ports[0], receive_buffer=4096)
             ask(late, "GET", "/bytes/100000?tag=4", "Connection: close\r\n")
             pauses = [80_000, 60_000]
