@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 
-from machine import load_modules
+from machine import load_modules, sysctl
 from weir_under_load import Body
 
 SOL_TLS, TCP_ULP, TLS_TX, TLS_RX, TLS_SET_RECORD_TYPE = 282, 31, 1, 2, 1
@@ -129,16 +129,19 @@ class Reader(threading.Thread):
             self.end = f"{type(error).__name__} {error}"
 
 
-def transfer(ending, pause, count, helping, round, blocking=False):
+def transfer(ending, pause, count, helping, round, blocking=False, buffers=(4608, 4096)):
     """Splices a body into a sealed connection with next to no send buffer; what the reader made of it."""
     source, feed = pair()
-    near, far = sealed_pair(send_buffer=4608, receive_buffer=4096)
+    near, far = sealed_pair(send_buffer=buffers[0], receive_buffer=buffers[1])
     reader = Reader(far, round, pause)
 
     def bring():
         body = Body(round)
-        while body.count < count:
-            feed.sendall(body.make(min(70000, count - body.count)))
+        try:
+            while body.count < count:
+                feed.sendall(body.make(min(70000, count - body.count)))
+        except OSError:
+            pass
         feed.close()
 
     bringer = threading.Thread(target=bring)
@@ -147,7 +150,7 @@ def transfer(ending, pause, count, helping, round, blocking=False):
     fcntl.fcntl(pipe_write, fcntl.F_SETPIPE_SZ if hasattr(fcntl, "F_SETPIPE_SZ") else 1031, 1 << 20)
     source.setblocking(True)
     near.setblocking(blocking)
-    moved = 0
+    moved, stalled = 0, False
     while moved < count:
         got = os.splice(source.fileno(), pipe_write, min(helping, count - moved))
         if got == 0:
@@ -157,9 +160,19 @@ def transfer(ending, pause, count, helping, round, blocking=False):
             try:
                 left -= os.splice(pipe_read, near.fileno(), left)
             except BlockingIOError:
-                select.select([], [near], [])
+                if not select.select([], [near], [], 10)[1]:
+                    stalled = True
+                    break
+        if stalled:
+            break
         moved += got
+    if stalled:
+        source.close()
+        near.close()
     bringer.join()
+    if stalled:
+        reader.join()
+        return f"nothing moved for 10 s after {moved} of {count}, of which {reader.body.count} had come"
     if ending == "at once":
         # As soon as the socket takes it; then a FIN.
         while True:
@@ -208,4 +221,29 @@ def spliced_and_ended_blocking():
     return "40 bodies whole where the last record is sent blocking"
 
 
-SCENARIOS = [absent, ciphers, alerts, rekey, spliced_and_ended_at_once, spliced_and_ended_blocking]
+def stalls(count, number):
+    lost = []
+    for round in range(number):
+        outcome = transfer("blocking", 0, count + round, (16384, 65536, 200_000)[round % 3], round, False, (0, 0))
+        if outcome:
+            lost.append(outcome)
+    return f"{len(lost)} of {number} bodies came to a stand" + (f": {lost[0]}" if lost else "")
+
+
+def usual_buffers():
+    """with the buffers that are usual: whether bytes come to a stand"""
+    load_modules()
+    return stalls(3_000_000, 10)
+
+
+def narrow():
+    """send buffers of 4 KiB, readers with room, non-blocking splice: whether bytes come to a stand"""
+    load_modules()
+    sysctl("net/ipv4/tcp_wmem", "4096 4096 4096")
+    try:
+        return stalls(100_000, 6)
+    finally:
+        sysctl("net/ipv4/tcp_wmem", "4096 16384 4194304")
+
+
+SCENARIOS = [absent, ciphers, alerts, rekey, spliced_and_ended_at_once, spliced_and_ended_blocking, usual_buffers, narrow]
