@@ -106,7 +106,7 @@ struct BenchComparisonTests {
         #expect(throws: BenchFailure.self) { try BenchResult(.object([("schema", .text("other"))]), path: "x.json") }
     }
 
-    @Test("equal builds give no evidence in at least 19 of 20 pairs")
+    @Test("equal builds give no evidence in nearly all pairs")
     func equal() {
         // One in twenty may be wrong; that it is more than one in ten of so few is as good as impossible.
         let pairs = 40

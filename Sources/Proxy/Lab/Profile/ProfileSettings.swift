@@ -17,9 +17,9 @@ struct ProfileLine: Equatable, Sendable {
     var notMeasurable: String?
     var location = SourceLocation.none
 
-    /// Where the figure stands, or that there is none.
+    /// What measures the line and where a run of that leaves its figures, or that there is none.
     var evidence: String {
-        if let experiment { return "measured: tuning/results/\(experiment)/index.html" }
+        if let experiment { return "experiment: tuning/experiments/\(experiment).conf; its runs leave tuning/results/\(experiment)" }
         return "not measurable here: \(notMeasurable ?? "")"
     }
 }
