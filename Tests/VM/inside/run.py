@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 
-ALL = ["smoke", "splicing", "kernel_tls"]
+ALL = ["smoke", "splicing", "sealed", "kernel_tls"]
 
 
 def main():
