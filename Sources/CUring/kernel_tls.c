@@ -134,6 +134,7 @@ static int acknowledged(int socket, uint64_t *bytes)
     socklen_t length = sizeof info;
     memset(&info, 0, sizeof info);
     if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return -errno;
+    if (info.tcpi_state == 7) return -ENOTCONN; /* TCP_CLOSE, which linux/tcp.h does not name */
     *bytes = info.tcpi_bytes_acked;
     return 0;
 }

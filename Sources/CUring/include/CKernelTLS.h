@@ -43,5 +43,6 @@ struct clinux_tcp_peer {
 };
 /* 0 or a negative errno. */
 int clinux_tcp_peer(int socket, struct clinux_tcp_peer *peer);
-/* Bytes that a connection was given for its peer since it stands, but for a constant; -EAGAIN when that moves too fast to be read. */
+/* Bytes that a connection was given for its peer since it stands, but for a constant; -EAGAIN when that moves too fast to be read,
+ * -ENOTCONN when the connection is none any more. */
 int clinux_tcp_written(int socket, uint64_t *bytes);

@@ -132,4 +132,35 @@ extension Doctor {
         }
         return .good("OpenSSL", state, because: "its shared locks do not matter with this version and \(plural(crew.workers, "worker"))")
     }
+
+    var kernelTLS: Finding {
+        let reason = "with 'kernel-tls = true' in 'ssl', large bodies go to clients without passing through this program"
+        switch facts.kernelTLS {
+        case .works: return .good("kernel TLS", "found", because: reason)
+        case .noModule:
+            return .advice(
+                "kernel TLS", "this kernel has no module tls: bodies over TLS are sealed in Weir", because: reason,
+                remedy: "modprobe tls, and a line 'tls' in a file of /etc/modules-load.d; where the kernel is built without it, nothing")
+        case .notPermitted:
+            return .advice(
+                "kernel TLS", "not permitted here: bodies over TLS are sealed in Weir", because: reason,
+                remedy: "let setsockopt with TCP_ULP through the filter of the container or service")
+        case .failing(let code), .untried(let code):
+            return .advice(
+                "kernel TLS", "cannot be tried (\(errorText(-code))): bodies over TLS are sealed in Weir", because: reason,
+                remedy: "look whether 127.0.0.1 can be connected to, and what dmesg says")
+        }
+    }
+}
+
+extension KernelTLS {
+    /// For the summary at the start, where a server asks for it.
+    var sentence: String {
+        switch self {
+        case .works: "kernel TLS: large bodies are sealed by the kernel"
+        case .noModule: "kernel TLS: this kernel has no module tls, so that bodies are sealed in Weir; modprobe tls, and start again"
+        case .notPermitted: "kernel TLS: not permitted here, so that bodies are sealed in Weir"
+        case .failing(let code), .untried(let code): "kernel TLS: cannot be tried (\(errorText(-code))), so that bodies are sealed in Weir"
+        }
+    }
 }

@@ -32,5 +32,12 @@ extension SystemFacts {
             connectionTracking = ConnectionTracking(count: readNumber("/proc/sys/net/netfilter/nf_conntrack_count") ?? 0, max: most)
         }
         openSSL = .current
+        kernelTLS = Self.kernelTLS()
+    }
+
+    /// What the kernel has of TLS, without making it load a module: where it lists what is loaded, that is looked at first.
+    private static func kernelTLS() -> KernelTLS {
+        let list = readTextFile("/proc/sys/net/ipv4/tcp_available_ulp")?.trimmedLine.split(separator: " ")
+        return list.map { $0.contains("tls") } ?? true ? .probe() : .noModule
     }
 }

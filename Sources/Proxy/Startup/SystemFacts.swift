@@ -68,6 +68,7 @@ struct SystemFacts: Equatable {
     /// Microseconds that net.core.busy_read and busy_poll let a socket spin; 0 = never.
     var busyPollMicroseconds = 0
     var connectionTracking: ConnectionTracking?
+    var kernelTLS = KernelTLS.works
     var openSSL = OpenSSLVersions(built: "3.5.0", loaded: "3.5.0")
 
     /// Asks the kernel. Reads /proc and /sys, and makes two small rings.

@@ -56,6 +56,10 @@ struct DoctorTests {
             Harm("congestion control", .advice) { $0.congestionControl = "bbr" },
             Harm("allocator", .advice) { $0.allocator = "glibc" },
             Harm("transparent huge pages", .advice) { $0.hugePages = "always" },
+            Harm("kernel TLS", .advice) { $0.kernelTLS = .noModule },
+            Harm("kernel TLS", .advice) { $0.kernelTLS = .notPermitted },
+            Harm("kernel TLS", .advice) { $0.kernelTLS = .failing(-EINVAL) },
+            Harm("kernel TLS", .advice) { $0.kernelTLS = .untried(-EMFILE) },
             Harm("clock source", .advice) { $0.clockSource = "hpet" },
             Harm("processor frequency", .advice) { $0.governor = "powersave" },
             Harm("net.ipv4.tcp_slow_start_after_idle", .advice) { $0.slowStartsAfterIdle = true },
@@ -118,6 +122,20 @@ struct DoctorTests {
         #expect(finding.remedy?.contains("tcp-congestion = cubic") == true)
         let server = firstServer(server("tcp-congestion = cubic", backend: "addr = 127.0.0.1 port = 1 tcp-congestion = cubic"))
         #expect(server?.tcp.congestionControl == "cubic" && server?.backends.first?.tcp.congestionControl == "cubic")
+    }
+
+    @Test("what the kernel says to TLS of its own is told apart")
+    func kernelTLS() throws {
+        #expect(KernelTLS(refusal: -ENOENT) == .noModule)
+        #expect(KernelTLS(refusal: -ENOPROTOOPT) == .noModule)
+        #expect(KernelTLS(refusal: -EPERM) == .notPermitted)
+        #expect(KernelTLS(refusal: -EBUSY) == .failing(-EBUSY))
+        // A kernel has it or has it not; what it never is here is forbidden or untried.
+        let found = KernelTLS.probe()
+        #expect(found == .works || found == .noModule, "\(found)")
+        let without = try finding("kernel TLS") { $0.kernelTLS = .noModule }
+        #expect(without.state == "this kernel has no module tls: bodies over TLS are sealed in Weir")
+        #expect(without.remedy?.hasPrefix("modprobe tls") == true)
     }
 
     @Test("only a problem makes a machine unfit")
