@@ -211,6 +211,9 @@ private func connectionRows() -> [Row] {
                 draft.settings.recordBytes = bytes
                 return .fine
             }, show: { $0.settings.recordBytes == 0 ? "dynamic" : sizeLiteral($0.settings.recordBytes) }),
+        .flag(
+            "kernel-tls", .weir, \.settings.usesKernelTLS,
+            "Lets the kernel (module tls) encrypt large bodies to clients, which then need not be copied. The server's."),
         .duration(
             "reload", .weir, \.settings.reloadMilliseconds, reloadRange, zero: .keepsDefault,
             "How often all these files are looked at for changes; the shortest of all counts."),
@@ -220,7 +223,7 @@ private func connectionRows() -> [Row] {
 private let reloadRange = 100...86_400_000
 
 /// Words that say something about a connection before it has named a host.
-let tlsWordsOfServers = ["cache-timeout", "cache-size", "handshake-timeout", "handshakes-max", "record-size"]
+let tlsWordsOfServers = ["cache-timeout", "cache-size", "handshake-timeout", "handshakes-max", "record-size", "kernel-tls"]
 
 /// A number of seconds, or a duration.
 private func seconds(

@@ -77,6 +77,8 @@ struct TLSSettings: Sendable, Equatable {
     var handshakesMax = 1_024
     /// Most bytes of plain text in one record; 0 = few at first, then as many as fit.
     var recordBytes = 0
+    /// Large bodies go to clients by the kernel's own TLS, where it has that.
+    var usesKernelTLS = false
     /// How often the supervisor looks at the files for changes.
     var reloadMilliseconds = 10_000
 

@@ -25,6 +25,9 @@ func finishTLS(_ draft: inout TLSDraft, _ section: ReadSection) {
         }
         draft.settings.takeConnectionWords(of: inherited)
     }
+    if draft.inherited == nil, draft.settings.usesKernelTLS, (1..<TLSStream.recordBytesMax).contains(draft.settings.recordBytes) {
+        section.warning("kernel-tls", "'kernel-tls' has no effect beside 'record-size', as the kernel fills records up")
+    }
     if section.has("crl"), let revocations = draft.revocations {
         draft.settings.reloadMilliseconds = min(draft.settings.reloadMilliseconds, revocations.reloadMilliseconds)
     }
@@ -38,6 +41,7 @@ extension TLSSettings {
         handshakeMilliseconds = server.handshakeMilliseconds
         handshakesMax = server.handshakesMax
         recordBytes = server.recordBytes
+        usesKernelTLS = server.usesKernelTLS
     }
 }
 

@@ -60,6 +60,7 @@ struct PlanCompiler {
             tls: try tls(settings, identity),
             handshakeNanoseconds: nanoseconds(settings.tls?.handshakeMilliseconds ?? 0),
             handshakesMax: Int32(clamping: settings.tls?.handshakesMax ?? 0), recordBytes: settings.tls?.recordBytes ?? 0,
+            kernelTLS: settings.tls?.usesKernelTLS == true ? .probe() : .none,
             healthPath: arena.bytes(ifAny: settings.healthPath), logsHealth: settings.logsHealth,
             connectionsMax: settings.connectionsMax == 0 ? .max : settings.connectionsMax,
             access: access, limit: limit, proxyProtocol: settings.proxyProtocol.mode,

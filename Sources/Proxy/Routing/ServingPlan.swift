@@ -86,6 +86,8 @@ struct ServerPlan: BitwiseCopyable {
     let handshakesMax: Int32
     /// Content of a record at the most; 0 = little at the beginning of a burst, then as much as a record holds.
     let recordBytes: Int
+    /// With which suites large bodies go by the kernel's own TLS.
+    let kernelTLS: KernelTLSPlan
     /// Answered by us before host and rule are known.
     var healthPath: LastingBytes?
     let logsHealth: Bool

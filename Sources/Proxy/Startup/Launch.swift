@@ -85,6 +85,8 @@ private func prepare(
         throw error
     }
     announce(plan, facts, listeners, admin)
+    // With the rights of the start, which may load the module.
+    if settings.servers.contains(where: { $0.tls?.usesKernelTLS ?? false }) { say(KernelTLS.probe().sentence) }
     let assignment = ServerAssignment(
         source: source, workers: crew.workers, cpus: crew.cpus,
         listeners: listeners.listeners.map(ServerAssignment.Listener.init),

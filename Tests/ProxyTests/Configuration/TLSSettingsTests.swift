@@ -196,6 +196,17 @@ struct TLSSettingsTests {
         #expect(settings("record-size = 100") == nil && settings("ticket-rotation = 5") == nil)
     }
 
+    @Test("the kernel seals where it is told to, and not beside records of a size")
+    func kernelTLS() {
+        #expect(settings("cert = both.pem")?.usesKernelTLS == false && settings("kernel-tls = yes")?.usesKernelTLS == true)
+        #expect(settings("kernel-tls = maybe") == nil)
+        #expect(
+            sentences("cert = both.pem kernel-tls = yes record-size = 4k") == [
+                "warning: 'kernel-tls' has no effect beside 'record-size', as the kernel fills records up"
+            ])
+        #expect(sentences("cert = both.pem kernel-tls = yes record-size = 16k").isEmpty)
+    }
+
     // MARK: - Virtual hosts
 
     @Test("a virtual host has from its server what its own section leaves out")
