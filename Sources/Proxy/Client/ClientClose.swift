@@ -14,6 +14,7 @@ extension Worker where Ring: ~Copyable {
         client.pointee.state = .lingering
         client.pointee.input.clear(into: &blocks)
         if mustSayEnd(client) {
+            if isSealedByKernel(client) { return }
             client.pointee.flags.insert(.closeAfterSend)
             client.pointee.waitingFor = .linger
             wheel.set(&client.pointee.timer, clock.now &+ Self.lingerNanoseconds)
@@ -57,9 +58,10 @@ extension Worker where Ring: ~Copyable {
             blocks.giveBack(block)
         }
         if client.pointee.flags.contains(.reset) { ring.resetOnClose(client.pointee.fd) }
+        let endsNow = mayCloseNow(client)
         if client.pointee.inFlight > 0 {
-            if client.pointee.flags.contains(.reset) {
-                // A shutdown would send the FIN that a reset is meant to replace.
+            if client.pointee.flags.contains(.reset) || !endsNow {
+                // A shutdown would send the FIN that a reset is meant to replace, or that has to wait for what the kernel seals.
                 cancelReceive(client)
                 if client.pointee.flags.contains(.sending) { ring.startCancel(token(.clientSend, client)) }
                 if client.pointee.flags.contains(.polling) { ring.startCancel(token(.clientWritable, client)) }
@@ -74,7 +76,7 @@ extension Worker where Ring: ~Copyable {
     /// Releases a closing connection once the kernel holds nothing of it.
     mutating func releaseIfDone(_ client: UnsafeMutablePointer<ClientConnection>) {
         guard client.pointee.state == .closing, client.pointee.inFlight == 0,
-            !client.pointee.flags.contains(.dirty)
+            !client.pointee.flags.contains(.dirty), !waitsForKernel(client)
         else { return }
         client.pointee.output.clear(into: &blocks)
         ring.startClose(client.pointee.fd)

@@ -118,4 +118,6 @@ struct ClientConnection: BitwiseCopyable {
 }
 
 /// Which of the client's timers runs.
-enum ClientWait: UInt8 { case head, bodyGap, idle, writeProgress, linger, tunnelIdle, nothing }
+///
+/// `kernelEnd`: the kernel seals, and has to put what is left into the socket before the end.
+enum ClientWait: UInt8 { case head, bodyGap, idle, writeProgress, linger, tunnelIdle, kernelEnd, nothing }

@@ -20,6 +20,15 @@ extension Worker where Ring: ~Copyable {
         if let link = client.pointee.tls {
             guard prepareRecords(client, link) else { return }
             most = link.pointee.sealedBytes
+            if link.pointee.kernelSeals {
+                if client.pointee.flags.contains(.polling) { return }
+                guard let helping = kernelHelping(client, link, of: most) else { return }
+                if helping == 0 {
+                    waitForKernelRoom(client)
+                    return
+                }
+                most = helping
+            }
         }
         if client.pointee.rateSince == 0 { startWaitingForClient(client) }
         client.pointee.flags.insert(.sending)

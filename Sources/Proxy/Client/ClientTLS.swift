@@ -33,6 +33,7 @@ extension Worker where Ring: ~Copyable {
                 return
             }
             if next.isMoreToSend { markDirty(client) }
+            guard sayByKernel(client, link) else { return }
             switch next.opened {
             case .bytes(let count):
                 onBytes(client, plainRoom, count)
@@ -69,7 +70,7 @@ extension Worker where Ring: ~Copyable {
     mutating func prepareRecords(_ client: UnsafeMutablePointer<ClientConnection>, _ link: UnsafeMutablePointer<TLSLink>) -> Bool {
         guard link.pointee.isOpen else { return link.pointee.sealedBytes > 0 }
         guard sealAll(client, link) else { return false }
-        if isLastOutput(client) { sealEnd(client, link) }
+        if !link.pointee.kernelSeals, isLastOutput(client) { sealEnd(client, link) }
         return link.pointee.sealedBytes > 0
     }
 
@@ -88,9 +89,11 @@ extension Worker where Ring: ~Copyable {
         link.pointee.sealedBytes = client.pointee.output.count
     }
 
-    /// Whether a client still has to be told that nothing follows; then that is queued.
+    /// Whether a client still has to be told that nothing follows; then that is queued, or the kernel is waited for.
     mutating func mustSayEnd(_ client: UnsafeMutablePointer<ClientConnection>) -> Bool {
-        guard let link = client.pointee.tls, link.pointee.isOpen, !link.pointee.endIsSealed else { return false }
+        guard let link = client.pointee.tls, link.pointee.isOpen else { return false }
+        if link.pointee.kernelSeals { return !endByKernel(client, link) }
+        guard !link.pointee.endIsSealed else { return false }
         sealEnd(client, link)
         guard link.pointee.sealedBytes > 0 else { return false }
         markDirty(client)
@@ -99,8 +102,8 @@ extension Worker where Ring: ~Copyable {
 
     /// Says the end on the spot, where nothing is under way: for connections that are closed from one moment to the next.
     mutating func sayEndNow(_ client: UnsafeMutablePointer<ClientConnection>) {
-        guard let link = client.pointee.tls, link.pointee.isOpen, !link.pointee.endIsSealed, client.pointee.output.isEmpty,
-            client.pointee.flags.isDisjoint(with: [.sending, .reset, .sendSideClosed])
+        guard let link = client.pointee.tls, link.pointee.isOpen, !link.pointee.endIsSealed, !link.pointee.kernelSeals,
+            client.pointee.output.isEmpty, client.pointee.flags.isDisjoint(with: [.sending, .reset, .sendSideClosed])
         else { return }
         sealEnd(client, link)
         if let block = client.pointee.output.head { _ = ring.sendNow(client.pointee.fd, block.begin, block.count) }
@@ -124,6 +127,8 @@ extension Worker where Ring: ~Copyable {
         } else {
             logRefusal(client, 0, failure.word, bytes: 0, bodyBytes: 0)
         }
+        // Of what the kernel would seal, only that stays which it has been given already.
+        if link.pointee.kernelSeals { link.pointee.sealedBytes = client.pointee.sendingBytes }
         // What is no record will never be one.
         var rest = client.pointee.output.split(at: link.pointee.sealedBytes, from: &blocks)
         rest.clear(into: &blocks)

@@ -7,6 +7,7 @@ extension Worker where Ring: ~Copyable {
         // Not with a reset: what the peer has not taken yet is still on its way.
         case .linger: close(client)
         case .tunnelIdle: onTunnelIdle(client)
+        case .kernelEnd: onKernelEnd(client)
         case .head where client.pointee.flags.contains(.overLimit): refuseOverLimit(client)
         case .head:
             // One that was told to hurry because the worker ends is not late.

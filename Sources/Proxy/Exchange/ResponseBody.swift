@@ -57,7 +57,7 @@ extension Worker where Ring: ~Copyable {
         _ client: UnsafeMutablePointer<ClientConnection>, _ bytes: UnsafeRawPointer, _ length: Int
     ) -> Bool {
         var taken = 0
-        if let link = client.pointee.tls, length >= Self.sealAtOnceBytesMin {
+        if let link = client.pointee.tls, length >= Self.sealAtOnceBytesMin, !link.pointee.kernelSeals {
             let recordBytes = servers[Int(client.pointee.server)].plan.recordBytes
             if seal(&client.pointee.output, link, recordBytes: recordBytes) {
                 taken = seal(bytes, length, to: &client.pointee.output, link, recordBytes: recordBytes)

@@ -16,6 +16,10 @@ extension Worker where Ring: ~Copyable {
         }
         let connection = connections[exchange.pointee.connection]
         guard connection.pointee.flags.isDisjoint(with: [.polling, .receiving]) else { return }
+        if let link = client.pointee.tls, !link.pointee.kernelSeals, !letKernelSeal(client, link) {
+            if client.pointee.state != .closing { copyOn(exchange, connection) }
+            return
+        }
         if exchange.pointee.answerSplice.sinkWasFull {
             waitForSink(client, connection)
             return
@@ -39,7 +43,17 @@ extension Worker where Ring: ~Copyable {
                 most = min(most, room)
             }
             if exchange.pointee.flags.contains(.pacesWrite) { most = min(most, exchange.pointee.limits.helpingBytes) }
-            let goal = Int(min(UInt64(most), connection.pointee.remaining))
+            var goal = Int(min(UInt64(most), connection.pointee.remaining))
+            if let link = client.pointee.tls {
+                guard let helping = kernelHelping(client, link, of: goal) else { return }
+                if helping == 0 {
+                    exchange.pointee.answerSplice.sinkWasFull = true
+                    wheel.disarm(&connection.pointee.timer)
+                    waitForSink(client, connection)
+                    return
+                }
+                goal = helping
+            }
             switch move(from: connection.pointee.fd, to: client.pointee.fd, goal: goal, refused: &client.pointee.output) {
             case .moved(let bytes):
                 countSpliced(exchange, connection, client, bytes)
@@ -78,14 +92,21 @@ extension Worker where Ring: ~Copyable {
                 abort(client, .clientGone)
                 return
             case .noPipe:
-                exchange.pointee.flags.remove(.splicingAnswer)
-                connection.pointee.flags.remove(.splicing)
-                waitForAnswer(connection)
-                receive(connection)
+                copyOn(exchange, connection)
                 return
             }
         }
         endAnswer(connection, exchange)
+    }
+
+    /// Goes on by copying.
+    private mutating func copyOn(
+        _ exchange: UnsafeMutablePointer<Exchange>, _ connection: UnsafeMutablePointer<BackendConnection>
+    ) {
+        exchange.pointee.flags.remove(.splicingAnswer)
+        connection.pointee.flags.remove(.splicing)
+        waitForAnswer(connection)
+        receive(connection)
     }
 
     /// The backend has closed in the middle of a splice, which is how some bodies and all tunnels end.

@@ -27,8 +27,9 @@ extension Worker where Ring: ~Copyable {
     mutating func startSplicing(_ exchange: UnsafeMutablePointer<Exchange>) {
         let connection = connections[exchange.pointee.connection]
         guard servers[Int(exchange.pointee.server)].plan.splice.enabled, connection.pointee.exchanges.count == 1,
-            // What is encrypted has to pass through our hands.
-            connection.pointee.tls == nil, clients[exchange.pointee.client].pointee.tls == nil,
+            // What is encrypted has to pass through our hands, unless the kernel does it.
+            connection.pointee.tls == nil,
+            maySpliceSealed(clients[exchange.pointee.client], isTunnel: exchange.pointee.flags.contains(.tunnel)),
             exchange.pointee.flags.contains(.tunnel)
                 || exchange.pointee.flags.isDisjoint(with: [.abandoned, .splicingRequest]),
             openPipe() != nil
@@ -103,7 +104,7 @@ extension Worker where Ring: ~Copyable {
     /// Something moved: a tunnel's idle time starts anew.
     @inline(__always)
     mutating func touchTunnel(_ client: UnsafeMutablePointer<ClientConnection>) {
-        guard client.pointee.state == .tunnel else { return }
+        guard client.pointee.state == .tunnel, client.pointee.waitingFor != .kernelEnd else { return }
         setClientTimer(client, servers[Int(client.pointee.server)].plan.tunnelIdleNanoseconds)
     }
 
@@ -122,6 +123,8 @@ extension Worker where Ring: ~Copyable {
             releaseIfDone(client)
             return
         }
+        // What is queued has waited for room in a socket for which the kernel seals.
+        if isWritable, !client.pointee.output.isEmpty, isSealedByKernel(client) { markDirty(client) }
         guard client.pointee.exchange != noSlot else { return }
         let exchange = exchanges[client.pointee.exchange]
         if isWritable {

@@ -11,6 +11,8 @@ enum WorkerCounter: Int, CaseIterable {
     case accessDenied, requestsLimited, connectionsLimited, bytePauses, proxyHeads, proxyHeadsRefused
     // TLS toward clients.
     case handshakes, handshakesResumed, tlsFailures
+    // Those whose records the kernel seals, those it was not let to, and those that it kept something of to the end.
+    case kernelTLSClients, kernelTLSRefused, kernelTLSLost
     // Bodies.
     case splicedBytes, copiedBytes
     // Backends.

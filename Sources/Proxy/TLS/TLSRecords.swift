@@ -77,6 +77,8 @@ struct TLSRecords: BitwiseCopyable {
     /// Bytes behind the content: its kind and the tag.
     @inline(__always)
     var endBytes: Int { typeBytes &+ RecordCipher.tagBytes }
+    /// What a record has beside its content.
+    var overheadBytes: Int { Self.headBytes &+ nonceBytes &+ endBytes }
 }
 
 /// Kinds of content (RFC 8446 5.1).

@@ -27,6 +27,23 @@ struct TLSLink: BitwiseCopyable {
     /// Small records are sent until so many bytes have gone, counted anew after a pause.
     var burstBytes = 0
     var sealedAt: UInt64 = 0
+    /// The kernel seals what is sent; all that is queued counts as sealed then.
+    var kernelSeals = false
+    /// It cannot, as this connection is.
+    var kernelRefused = false
+    /// All that it took is in the socket, with close_notify behind it.
+    var kernelEndIsOut = false
+    /// Bytes of memory that a byte may cost its socket.
+    var kernelBytesPerByte: UInt8 = 0
+    /// From how many unsent bytes on its socket takes no more.
+    var kernelUnsentLow: UInt32 = 0
+    /// What the socket held when it was last looked at, waiting for the end, and since when it has held that.
+    var kernelEndQueued: UInt32 = 0
+    var kernelEndSince: UInt64 = 0
+    /// Bytes written to the connection beside those that were sent and what each record has beside its content; wraps.
+    var kernelMark: UInt64 = 0
+    /// At which number of sent bytes the kernel is asked how many records its key has sealed.
+    var kernelLookAt: UInt64 = 0
 
     init(stream: TLSStream, slot: UInt32) {
         self.stream = stream
@@ -110,6 +127,10 @@ extension Worker where Ring: ~Copyable {
     /// Makes records of all that is queued, as far as blocks are to be had.
     mutating func sealAll(_ queue: inout ByteQueue, _ link: UnsafeMutablePointer<TLSLink>, recordBytes: Int) -> SealedAll {
         guard link.pointee.isOpen, !link.pointee.sendsNoMore, queue.count > link.pointee.sealedBytes else { return .done }
+        if link.pointee.kernelSeals {
+            link.pointee.sealedBytes = queue.count
+            return .done
+        }
         if seal(&queue, link, recordBytes: recordBytes) { return .done }
         if link.pointee.stream.failure != .none { return .failed }
         return link.pointee.sealedBytes > 0 ? .done : .noRoom
