@@ -11,7 +11,7 @@ import time
 from machine import load_modules, sysctl
 from weir_under_load import Body
 
-SOL_TLS, TCP_ULP, TLS_TX, TLS_RX, TLS_SET_RECORD_TYPE = 282, 31, 1, 2, 1
+SOL_TLS, TCP_ULP, TLS_TX, TLS_RX, TLS_SET_RECORD_TYPE, SO_MEMINFO = 282, 31, 1, 2, 1, 55
 CIPHERS = {"AES-128-GCM": (51, 8, 16, 4), "AES-256-GCM": (52, 8, 32, 4), "ChaCha20-Poly1305": (54, 12, 32, 0)}
 VERSIONS = {"1.2": 0x0303, "1.3": 0x0304}
 
@@ -129,7 +129,15 @@ class Reader(threading.Thread):
             self.end = f"{type(error).__name__} {error}"
 
 
-def transfer(ending, pause, count, helping, round, blocking=False, buffers=(4608, 4096)):
+def helping_that_fits(connection):
+    """How much surely fits, as `KernelSendRoom` reckons: 0 = wait until it is writable."""
+    memory = struct.unpack("9I", connection.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))
+    buffer, queued = memory[3], memory[5]
+    fits = (buffer - queued - 9216) // 4
+    return fits if fits >= min(16384, (buffer // 3 - 9216) // 4) else 0
+
+
+def transfer(ending, pause, count, helping, round, blocking=False, buffers=(4608, 4096), asks_for_room=False):
     """Splices a body into a sealed connection with next to no send buffer; what the reader made of it."""
     source, feed = pair()
     near, far = sealed_pair(send_buffer=buffers[0], receive_buffer=buffers[1])
@@ -158,7 +166,10 @@ def transfer(ending, pause, count, helping, round, blocking=False, buffers=(4608
         left = got
         while left:
             try:
-                left -= os.splice(pipe_read, near.fileno(), left)
+                most = min(left, helping_that_fits(near)) if asks_for_room else left
+                if most == 0:
+                    raise BlockingIOError
+                left -= os.splice(pipe_read, near.fileno(), most)
             except BlockingIOError:
                 if not select.select([], [near], [], 10)[1]:
                     stalled = True
@@ -221,6 +232,20 @@ def spliced_and_ended_blocking():
     return "40 bodies whole where the last record is sent blocking"
 
 
+def with_room():
+    """the same, at once, where no more is given than the socket has room for: nothing may be lost, and nothing may stand"""
+    load_modules()
+    lost = []
+    for round in range(40):
+        outcome = transfer(
+            "at once", (0, 0.0005, 0.003)[round % 3], 60_000 + 1_009 * round, (4096, 16384, 65536, 200_000)[round % 4], round,
+            buffers=(65536, 4096 if round % 2 else 0), asks_for_room=True)
+        if outcome:
+            lost.append(outcome)
+    assert not lost, lost
+    return "40 bodies whole where it is asked for room first"
+
+
 def stalls(count, number):
     lost = []
     for round in range(number):
@@ -246,4 +271,4 @@ def narrow():
         sysctl("net/ipv4/tcp_wmem", "4096 16384 4194304")
 
 
-SCENARIOS = [absent, ciphers, alerts, rekey, spliced_and_ended_at_once, spliced_and_ended_blocking, usual_buffers, narrow]
+SCENARIOS = [absent, ciphers, alerts, rekey, spliced_and_ended_at_once, spliced_and_ended_blocking, with_room, usual_buffers, narrow]
