@@ -159,7 +159,7 @@ def usual():
     said = []
     for receive_buffer in (0, 4096):
         total, sentence = bodies(12, 4, receive_buffer, 120_000)
-        assert total["kernelTLSClients"] >= 44, sentence
+        assert total["kernelTLSClients"] >= 40, sentence
         said.append(sentence)
     return "; ".join(said)
 
@@ -171,7 +171,7 @@ def narrow():
     with Buffers(NARROW):
         for receive_buffer in (0, 4096):
             total, sentence = bodies(12, 4, receive_buffer, 120_000)
-            assert total["kernelTLSClients"] >= 44, sentence
+            assert total["kernelTLSClients"] >= 40, sentence
             said.append(sentence)
     return "; ".join(said)
 
@@ -192,6 +192,46 @@ def refused():
         total, sentence = bodies(4, 4, 0, 80_000)
         assert total["kernelTLSClients"] == 0 and total["kernelTLSRefused"] == 16 and total["splicedBytes"] == 0, sentence
         return sentence
+
+
+def pressed():
+    """a machine that is short of memory for sockets: a body is whole, or its reader is told that it is not, as without the kernel's TLS"""
+    load_modules()
+    with open("/proc/sys/net/ipv4/tcp_mem") as file:
+        before = file.read()
+    said = []
+    for ports, words in ((range(3), "with"), ((3,), "without")):
+        outcomes = {"whole": 0}
+        with weir(CONFIGURATION, 4) as setting:
+
+            def visit(number):
+                for round in range(6):
+                    try:
+                        port = setting.ports[ports[number % len(ports)]]
+                        connection = tls(port, "1.2" if round % 2 else "1.3", receive_buffer=0 if number % 2 else 16384)
+                        count = 300_000 + 1_009 * round
+                        ask(connection, "GET", f"/bytes/{count}?tag={number}", "Connection: close\r\n")
+                        take(connection, number, count, pause=lambda taken: time.sleep(0.002))
+                        assert connection.recv(10) == b"", "bytes behind the end"
+                        outcomes["whole"] += 1
+                        connection.close()
+                    except OSError as error:
+                        # A reset, or an end without close_notify.
+                        outcomes[type(error).__name__] = outcomes.get(type(error).__name__, 0) + 1
+
+            # Pages for all sockets of the machine: from when on it is short, and how many there are.
+            sysctl("net/ipv4/tcp_mem", "16 24 160")
+            try:
+                together(visit, 6)
+            finally:
+                sysctl("net/ipv4/tcp_mem", before)
+            assert wait_until(lambda: setting.stat()["total"]["clientsOpen"] == 0, 60)
+            total = setting.stat()["total"]
+            counted = {word: total[word] for word in (
+                "requests", "kernelTLSClients", "kernelTLSRefused", "kernelTLSLost", "exchangesAborted", "timeouts", "oddities")}
+            said.append(f"{words} the kernel's TLS {outcomes}, {counted}")
+            assert setting.stop() == 0
+    return "; ".join(said)
 
 
 def endings():
@@ -219,7 +259,8 @@ def endings():
             take(stopped, 5, 70000)
             assert stopped.recv(10) == b""
             total = setting.stat()["total"]
-            assert total["kernelTLSClients"] == 3, total
+            # A reader that has not taken the head yet shows a window too small for it: that body is copied.
+            assert total["kernelTLSClients"] >= 2 and total["kernelTLSLost"] == 0, total
             assert wait_until(lambda: setting.stat()["total"]["clientsOpen"] == 1, 20), setting.stat()["total"]["clientsOpen"]
             code = setting.stop()
             assert idle.recv(10) == b"", "no close_notify"
@@ -240,7 +281,8 @@ def gone():
         assert wait_until(lambda: setting.stat()["total"]["clientsOpen"] == 0, 20), setting.stat()["total"]["clientsOpen"]
         one(setting.ports[1], "1.3", None, 1)
         total = setting.stat()["total"]
-        assert total["kernelTLSClients"] == 13 and total["kernelTLSLost"] == 0, total
+        # Who had gone before the first splice was not handed over.
+        assert total["kernelTLSClients"] >= 7 and total["kernelTLSLost"] == 0, total
         assert setting.stop() == 0
 
 
@@ -267,4 +309,4 @@ def key_update():
         return f"s_client ended with {process.returncode}: {rest.decode(errors='replace').strip().splitlines()[-1:]}"
 
 
-SCENARIOS = [found, suites, usual, narrow, between, refused, endings, gone, key_update]
+SCENARIOS = [found, suites, usual, narrow, between, refused, pressed, endings, gone, key_update]
