@@ -48,6 +48,10 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
                 "Waits a little for more completions when there is load: less CPU time for a little more latency."),
+            .flag(
+                "vector-ciphers", .weir, \.settings.vectorCiphers,
+                "Seals records with AES-GCM by Intel's library libIPSec_MB where it is installed, the CPU has VAES and AVX-512, and OpenSSL is older than 3.1; false leaves all cryptography to OpenSSL. From the next start on."
+            ),
             .size(
                 "splice-pipe-size", .weir, \.settings.splicePipeBytes, 4_096...(16 << 20),
                 "Size of the pipe through which each worker moves large bodies."),

@@ -29,6 +29,8 @@ struct GlobalSettings: Sendable {
     var efficiencyMode = false
     /// Size of the pipe through which a worker moves large bodies; the kernel may give less to a user without rights.
     var splicePipeBytes = 1 << 20
+    /// Whether AES-GCM may be another library's than OpenSSL's.
+    var vectorCiphers = true
     /// Debug setting: the n-th request on a worker traps it; 0 = never.
     var debugTrapAtRequest = 0
     /// Debug setting: how long each request keeps a worker busy with nothing, about; 0 = not at all.

@@ -71,6 +71,7 @@ extension GlobalSettings {
         compare("admin-socket", \.adminSocketPath)
         compare("client-table-size", \.clientTableEntries)
         compare("splice-pipe-size", \.splicePipeBytes)
+        compare("vector-ciphers", \.vectorCiphers)
         return words
     }
 }
