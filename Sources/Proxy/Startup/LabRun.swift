@@ -16,7 +16,7 @@ public func labRun(files: [String], results: String?, rounds: Int?, _ options: L
             if let settings { all += configurationComplaints(settings) }
             for diagnostic in all { say("\(diagnostic)") }
             if all.contains(where: { $0.severity == .error }) { isWrong = true }
-            guard var settings else { continue }
+            guard var settings = settings?.placed(on: MachineShare.current().cpus) else { continue }
             if let rounds { settings.rounds = rounds }
             experiments.append(settings)
         }
@@ -90,7 +90,7 @@ private struct LabRun {
     }
 
     private func run(_ experiment: ExperimentSettings, _ scratch: String) throws(LabFailure) -> String {
-        let runner = ExperimentRunner(experiment, machine: machine, program: ownPath, folder: scratch)
+        let runner = ExperimentRunner(experiment, machine: machine, program: ownPath, folder: scratch, acceptsNoise: false)
         let measurements = try runner.run { write($0 + "\n", to: STDOUT_FILENO) }
         let verdict = ExperimentVerdict(experiment, measurements)
         let page = ExperimentPage(
