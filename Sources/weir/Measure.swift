@@ -179,12 +179,16 @@ struct StubOrigin: ParsableCommand {
 
     @Flag(help: "Experiment: work of the kernel interrupts the thread (no DEFER_TASKRUN).")
     var labNoDefer = false
+    @Flag(help: "Experiment: work of the kernel waits until the thread enters the kernel (COOP_TASKRUN in place of DEFER_TASKRUN).")
+    var labCooperative = false
     @Flag(help: "Experiment: a thread of the kernel takes entries off the ring (SQPOLL).")
     var labSqpoll = false
     @Flag(help: "Experiment: one receive at a time (no multishot).")
     var labSingleShot = false
     @Option(help: ArgumentHelp("Experiment: size of receive buffers; 16k when missing.", valueName: "size"))
     var labBufferBytes: String?
+    @Option(help: ArgumentHelp("Experiment: most receive buffers, a power of two; 2048 when missing.", valueName: "number"))
+    var labBuffers: Int?
     @Option(help: ArgumentHelp("Experiment: entries of the two queues; 1024:16384 when missing.", valueName: "numbers"))
     var labRing: String?
     @Option(help: ArgumentHelp("Experiment: how long to wait for more completions, and for how many, as 50us:8.", valueName: "time:number"))
@@ -209,9 +213,11 @@ struct StubOrigin: ParsableCommand {
         request.cpus = cpu
         request.readyDescriptor = readyFd
         request.lab.noDefer = labNoDefer
+        request.lab.cooperative = labCooperative
         request.lab.kernelPolling = labSqpoll
         request.lab.singleShot = labSingleShot
         request.lab.bufferBytes = labBufferBytes
+        request.lab.buffers = labBuffers
         request.lab.ring = labRing
         request.lab.minWait = labMinWait
         try end(origin(request))

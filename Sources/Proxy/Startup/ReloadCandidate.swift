@@ -61,6 +61,7 @@ extension GlobalSettings {
             if self[keyPath: value] != running[keyPath: value] { words.append(word) }
         }
         compare("workers", \.workers)
+        compare("pin-workers", \.pinsWorkers)
         compare("daemonize", \.daemonize)
         compare("rootdir", \.rootDirectory)
         compare("user", \.user)

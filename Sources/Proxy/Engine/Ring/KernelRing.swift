@@ -40,7 +40,7 @@ struct KernelRing: ~Copyable, RingPort {
         clientRing = ReceiveBuffers(
             made.client, slots: Self.clientBuffers, bytes: Self.clientBufferBytes, provided: Self.clientBuffers)
         backendRing = ReceiveBuffers(
-            made.backend, slots: Self.backendBuffersMax, bytes: settings.backendBufferBytes,
+            made.backend, slots: settings.backendBuffersMax, bytes: settings.backendBufferBytes,
             provided: Self.backendBuffersSlice)
         let vectorCount = Int(max(settings.submissionEntries, Self.submissionEntries))
         vectorMask = vectorCount - 1
@@ -67,6 +67,8 @@ struct KernelRing: ~Copyable, RingPort {
             parameters.sq_thread_idle = 50
         } else if settings.defersTaskRun {
             parameters.flags |= UInt32(IORING_SETUP_DEFER_TASKRUN)
+        } else if settings.isCooperative {
+            parameters.flags |= UInt32(IORING_SETUP_COOP_TASKRUN)
         }
         parameters.cq_entries = settings.completionEntries
         let made = io_uring_queue_init_params(settings.submissionEntries, ring, &parameters)
@@ -78,7 +80,7 @@ struct KernelRing: ~Copyable, RingPort {
         guard
             let client = curing_setup_buffer_ring(ring, UInt32(clientBuffers), Int32(BufferGroup.client.rawValue), &error),
             let backend = curing_setup_buffer_ring(
-                ring, UInt32(backendBuffersMax), Int32(BufferGroup.backend.rawValue), &error)
+                ring, UInt32(settings.backendBuffersMax), Int32(BufferGroup.backend.rawValue), &error)
         else {
             io_uring_queue_exit(ring)
             throw RingFailure(call: "io_uring_register(PBUF_RING)", errno: -error)
