@@ -156,7 +156,8 @@ BENCH ?=
 
 bench: build
 	@$(call install,$(bench_packages))
-	.build/release/weir bench run --quick --rounds 3 --seconds 1 --rivals nginx,haproxy --out Benchmarks/Results/latest $(BENCH)
+	.build/release/weir bench run --quick --rounds 3 --seconds 1 --rivals nginx,haproxy --out Benchmarks/Results/latest \
+		--history Benchmarks/Results/history.jsonl $(BENCH)
 
 bench-full: build
 	@$(call install,$(bench_packages))

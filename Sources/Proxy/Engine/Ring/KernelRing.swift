@@ -26,6 +26,7 @@ struct KernelRing: ~Copyable, RingPort {
     private var vectorIndex = 0
     private let vectorMask: Int
     let hasMinWait: Bool
+    private(set) var enters: UInt64 = 0
 
     /// One message header with its pieces, used until the entry that names it is submitted.
     private struct SendVector {
@@ -99,6 +100,7 @@ struct KernelRing: ~Copyable, RingPort {
     private mutating func entry() -> UnsafeMutablePointer<io_uring_sqe> {
         while true {
             if let entry = io_uring_get_sqe(ring) { return entry }
+            enters &+= 1
             _ = curing_enter(ring, 0, 0, 0)
         }
     }
@@ -202,6 +204,7 @@ struct KernelRing: ~Copyable, RingPort {
     }
 
     mutating func enter(waitNanoseconds: UInt64?, gathering: Gathering) -> Int32 {
+        enters &+= 1
         let timeout = waitNanoseconds ?? UInt64.max
         guard hasMinWait, gathering.microseconds > 0 else { return curing_enter(ring, 1, timeout, 0) }
         // Sends complete while they are submitted: they are not what is waited for.
