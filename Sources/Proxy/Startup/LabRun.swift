@@ -19,7 +19,7 @@ public func labRun(
             if let settings { all += configurationComplaints(settings) }
             for diagnostic in all { say("\(diagnostic)") }
             if all.contains(where: { $0.severity == .error }) { isWrong = true }
-            guard var settings = settings?.placed(on: MachineShare.current().cpus) else { continue }
+            guard var settings = settings?.placed(on: usableCPUs()) else { continue }
             if let rounds { settings.rounds = rounds }
             experiments.append(settings)
         }

@@ -94,7 +94,7 @@ struct ExperimentTests {
         let folder = try Folder()
         var experiment = try #require(load(Self.good + "\nknob net.core.nothing { kind = sysctl values = { 1, 2 } }").settings)
         experiment.rounds = 6
-        let plan = ExperimentPlan(experiment, files: KernelFiles(root: folder.path))
+        let plan = ExperimentPlan(experiment, files: KernelFiles(root: folder.path), cpus: [0, 1, 2, 3])
         #expect(plan.changesMachine && plan.lacks.count == 1)
         #expect(plan.text.contains("A  copied, net.core.nothing 1  (what the others are compared with)"))
         #expect(plan.text.contains("changes /proc/sys/net/core/nothing: now 'unreadable', takes '1', '2', is put back after"))

@@ -40,6 +40,13 @@ struct LabRestoreTests {
         RunningWeir.text("/proc/\(process)/task/\(process)/children").split(separator: " ").compactMap { pid_t($0) }
     }
 
+    /// The folder of a lab, as its load or its proxy is told it; nil while neither runs.
+    private func scratchFolder(of lab: pid_t) -> String? {
+        let mark = "/tmp/weir-lab-"
+        let words = children(of: lab).flatMap { commandLine($0).split(separator: " ") }
+        return words.first { $0.hasPrefix(mark) }.map { "/" + $0.split(separator: "/").prefix(2).joined(separator: "/") }
+    }
+
     private func commandLine(_ process: pid_t) -> String { RunningWeir.text("/proc/\(process)/cmdline").replacing("\0", with: " ") }
 
     @Test("a sysctl is back after the lab was killed, interrupted or ended", .enabled(if: LabRestoreTests.canRun), arguments: [SIGKILL, SIGINT, SIGTERM])
@@ -73,9 +80,13 @@ struct LabRestoreTests {
         let lab = try RunningWeir(
             ["lab", "run", file, "--yes", "--journal", journal, "--results", folder.path + "/results"], wrapper: inside)
         try eventually("the lab has set it") { value(seenBy: holder.process) == "77" }
+        try eventually("the load runs") { scratchFolder(of: lab.process) != nil }
         for child in children(of: lab.process) where commandLine(child).contains("lab-watch") { kill(child, SIGKILL) }
+        let scratch = try #require(scratchFolder(of: lab.process))
         lab.signal(SIGKILL)
         _ = try lab.end()
+        // Nobody is left to do it.
+        removeScratch(scratch)
         #expect(value(seenBy: holder.process) == "77")
         let shown = try RunningWeir.result(["lab", "restore", "--dry-run", "--journal", journal], wrapper: inside)
         #expect(shown.code == 0 && shown.output == "\(Self.setting): '77' -> '\(before)'\n" && value(seenBy: holder.process) == "77")
@@ -114,14 +125,12 @@ struct LabRestoreTests {
         let holder = try RunningHolder()
         let words = ["lab", "run", file, "--journal", journal, "--results", folder.path + "/results"]
         let lab = try RunningWeir(words, wrapper: holder.inside)
-        let mark = "/tmp/weir-lab-"
-        try eventually("the load runs") { children(of: lab.process).contains { commandLine($0).contains(mark) } }
-        let line = try #require(children(of: lab.process).map(commandLine).first { $0.contains(mark) })
-        let scratch = try #require(line.split(separator: " ").first { $0.hasPrefix(mark) }).split(separator: "/").prefix(2).joined(separator: "/")
-        #expect(access("/" + scratch, F_OK) == 0)
+        try eventually("the load runs") { scratchFolder(of: lab.process) != nil }
+        let scratch = try #require(scratchFolder(of: lab.process))
+        #expect(access(scratch, F_OK) == 0)
         lab.signal(SIGKILL)
         _ = try lab.end()
-        try eventually("its folder is gone") { access("/" + scratch, F_OK) != 0 }
+        try eventually("its folder is gone") { access(scratch, F_OK) != 0 }
         #expect(readTextFile(journal) == "somebody's notes\n")
     }
 

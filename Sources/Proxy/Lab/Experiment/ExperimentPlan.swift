@@ -17,7 +17,7 @@ struct ExperimentPlan {
     private let cpus: [Int]
 
     /// - Parameter cpus: those that this process may use.
-    init(_ experiment: ExperimentSettings, files: KernelFiles = KernelFiles(), cpus: [Int] = MachineShare.current().cpus) {
+    init(_ experiment: ExperimentSettings, files: KernelFiles = KernelFiles(), cpus: [Int] = usableCPUs()) {
         self.experiment = experiment.placed(on: cpus)
         self.cpus = cpus
         missingCPUs = Set(self.experiment.scenario.testedCPUs + self.experiment.scenario.otherCPUs).subtracting(cpus).sorted()

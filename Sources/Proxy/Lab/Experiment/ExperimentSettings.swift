@@ -50,20 +50,6 @@ struct ScenarioSettings: Equatable, Sendable {
     var otherCPUs: [Int] = []
 }
 
-extension ExperimentSettings {
-    /// With CPUs for what its file leaves open, of those that this process may use: the first one for the program under test, the next
-    /// two (or one, or the same one) for the rest.
-    func placed(on cpus: [Int]) -> ExperimentSettings {
-        var placed = self
-        if scenario.testedCPUs.isEmpty { placed.scenario.testedCPUs = Array(cpus.prefix(1)) }
-        if scenario.otherCPUs.isEmpty {
-            let free = cpus.filter { !placed.scenario.testedCPUs.contains($0) }
-            placed.scenario.otherCPUs = Array((free.isEmpty ? cpus : free).prefix(2))
-        }
-        return placed
-    }
-}
-
 /// A knob with the values that it takes in turn; with one value it is the same in all variants.
 struct KnobSettings: Equatable, Sendable {
     var knob: Knob
