@@ -96,11 +96,11 @@ func waitForEnds(of children: Set<pid_t>, milliseconds: Int) -> Set<pid_t> {
 
 /// Asks children to end, and makes them and all that they started after four seconds.
 func endFamilies(_ children: Set<pid_t>) {
+    // Looked for while their parents live: a server process of Weir leads a group of its own.
+    let families = children.map { ProcessFamily(of: $0) }
     for child in children { kill(child, SIGTERM) }
     let left = waitForEnds(of: children, milliseconds: 4_000)
-    for child in left {
-        for process in ProcessFigures.family(of: child).reversed() { kill(process, SIGKILL) }
-        kill(-child, SIGKILL)
-    }
+    for family in families { family.end() }
+    for child in left { kill(-child, SIGKILL) }
     waitForEnds(of: left, milliseconds: 1_000)
 }
