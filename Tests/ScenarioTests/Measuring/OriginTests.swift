@@ -45,7 +45,7 @@ struct OriginTests {
     func threads() throws {
         let origin = try OriginUnderTest(["--threads", "3"])
         let run = try LoadRun([origin.url(), "--closed", "--requests", "300", "--connections", "30"])
-        #expect(run.number("requests", "answered") == 300)
+        #expect(try run.number("requests", "answered") == 300)
         try origin.stop()
     }
 
@@ -59,7 +59,7 @@ struct OriginTests {
         let origin = try OriginUnderTest(options)
         let run = try LoadRun([origin.url("/chunked/40000"), "--closed", "--requests", "200", "--connections", "20"])
         #expect(run.exitCode == 0, "\(run.json)")
-        #expect(run.number("bytes", "bodies") == 8_000_000)
+        #expect(try run.number("bytes", "bodies") == 8_000_000)
         let upload = try LoadRun([origin.url("/upload"), "--closed", "--requests", "20", "--body-size", "50000"])
         #expect(upload.exitCode == 0, "\(upload.json)")
         try origin.stop()
