@@ -161,8 +161,8 @@ struct StubOrigin: ParsableCommand {
     var delayDistribution: String?
     @Option(help: ArgumentHelp("What goes wrong and how often: reset:0.01,truncate:0.01,stall:0.001,500:0.01.", valueName: "list"))
     var fault: String?
-    @Option(help: ArgumentHelp("How long a stall is.", valueName: "time"))
-    var stallTime = "1s"
+    @Option(help: ArgumentHelp("How long a stall is; 1s when missing.", valueName: "time"))
+    var stallTime: String?
     @Option(help: ArgumentHelp("For all that is random.", valueName: "number"))
     var seed: UInt64 = 1
 
