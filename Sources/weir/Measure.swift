@@ -10,7 +10,7 @@ struct Load: ParsableCommand {
             Times take us, ms, s, m or h, sizes k, m or g. SIGINT ends early and tells what there is.
             """)
 
-    @Argument(help: ArgumentHelp("Where to send requests, in turn; all of one scheme, host and port.", valueName: "url"))
+    @Argument(help: ArgumentHelp("Where to send requests, one after the other; all of one scheme, host and port.", valueName: "url"))
     var urls: [String]
 
     @Option(help: ArgumentHelp("Requests by second, evenly.", valueName: "number"))

@@ -57,7 +57,7 @@ extension LoadWorker {
         place.initialize(
             to: LoadPending(
                 intended: intended, readyAt: max(intended, connection.pointee.idleSince), sentAt: clock.now,
-                entry: Int32(truncatingIfNeeded: book.pick(&random)), isMeasured: isMeasured, isSent: connects))
+                entry: Int32(truncatingIfNeeded: book.pick(&turn, &random)), isMeasured: isMeasured, isSent: connects))
         connection.pointee.count &+= 1
         connection.pointee.unsent &+= 1
         underWay &+= 1

@@ -36,6 +36,8 @@ struct LoadWorker: ~Copyable {
     let responseFields: UnsafeMutableBufferPointer<FieldRange>
     let scratch: UnsafeMutableRawPointer
     var random: RandomSource
+    /// Of a book that is asked in turn.
+    var turn: Int
     var tally = LoadTally()
     var worstNanoseconds: UInt64 = 0
     /// Requests that were given to a connection and have not ended.
@@ -70,6 +72,7 @@ struct LoadWorker: ~Copyable {
         dirty = SlotQueue(capacity: count)
         schedule = LoadSchedule(plan, thread: thread)
         random = RandomSource(seed: mixed(plan.seed &+ 0x5EED) &+ UInt64(thread))
+        turn = thread
         address = .allocate(capacity: 1)
         address.initialize(to: plan.address)
         serverName = .allocate(capacity: max(plan.serverName.count, 1))

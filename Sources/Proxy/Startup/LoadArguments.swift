@@ -189,8 +189,19 @@ extension LoadArguments {
         }
         let mix = try mix()
         var bodies: [String: [UInt8]] = [:]
-        for case .file(let path) in mix.requests.map(\.body) where bodies[path] == nil { bodies[path] = try wholeFile(path) }
-        return RequestBook(mix, authority: url.authority, closes: request.close) { body in
+        var sum: UInt64 = 0
+        for body in mix.requests.map(\.body) {
+            switch body {
+            case .none: break
+            case .size(let bytes): sum += bytes
+            case .file(let path):
+                if bodies[path] == nil { bodies[path] = try wholeFile(path) }
+                sum += UInt64(bodies[path]?.count ?? 0)
+            }
+            // Each request lies in memory with its body.
+            guard sum <= RequestMix.bodyBytesMax else { throw LaunchFailure("the bodies of all requests have more than 1 GiB together") }
+        }
+        return RequestBook(mix, authority: url.authority, closes: request.close, inTurn: request.mix == nil) { body in
             switch body {
             case .none: []
             case .size(let bytes): Self.pattern(bytes)

@@ -118,8 +118,31 @@ struct LoadTests {
         #expect(try run.number("bytes", "bodies") > 500_000)
     }
 
-    @Test("several URLs are asked in turn, and a body is sent")
+    @Test("several URLs are asked one after the other, each with the body")
     func urls() throws {
+        let seen = Monitor<[String]>([])
+        let backend = try HandlerBackend { request, _ in
+            seen.with { $0.append("\(request.method) \(request.target) \(request.body.count)") }
+            return .bytes(HandlerBackend.response(body: []))
+        }
+        defer { backend.close() }
+        let urls = ["/a", "/b", "/c"].map { "http://\(backend.address)\($0)" }
+        let run = try LoadRun(urls + ["--closed", "--requests", "7", "--connections", "1", "--body-size", "100k"])
+        #expect(run.exitCode == 0, "\(run.json)")
+        #expect(seen.with { $0 } == ["/a", "/b", "/c", "/a", "/b", "/c", "/a"].map { "POST \($0) 102400" })
+    }
+
+    @Test("bodies that have more than a gibibyte together are refused before any of them is made")
+    func bodySum() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("mix", "1 POST /a size=600m\n1 POST /b size=600m\n")
+        let run = try LoadRun(["http://127.0.0.1:1/", "--closed", "--mix", file])
+        #expect(run.exitCode == 1)
+        #expect(run.errors.contains("more than 1 GiB together"))
+    }
+
+    @Test("a host of several addresses is asked at the one that somebody listens on")
+    func severalAddresses() throws {
         let origin = try OriginUnderTest()
         let run = try LoadRun([origin.url("/upload"), origin.url("/echo"), "--closed", "--requests", "50", "--body-size", "100k"])
         #expect(run.exitCode == 0, "\(run.json)")
