@@ -72,8 +72,8 @@ struct Load: ParsableCommand {
     var writeRate: String?
     @Option(help: ArgumentHelp("How long to wait for an answer.", valueName: "time"))
     var timeout = "10s"
-    @Option(help: ArgumentHelp("Requests that may wait for a free connection; more are dropped, and count as failed.", valueName: "number"))
-    var queue = 100_000
+    @Option(help: ArgumentHelp("Requests that may wait for a free connection; more are dropped, and count as failed: 100000 when missing.", valueName: "number"))
+    var queue: Int?
 
     @Option(help: ArgumentHelp("CPUs for the threads, in turn: 0,2 or 0-3.", valueName: "list"))
     var cpu: String?

@@ -51,7 +51,10 @@ struct LoadArguments {
         }
         guard (1...LoadPlan.pipelineMax).contains(request.pipeline) else { throw CommandComplaint("--pipeline: 1 to \(LoadPlan.pipelineMax)") }
         guard request.pipeline == 1 || !request.close else { throw CommandComplaint("--pipeline and --close exclude each other") }
-        guard (request.threads...100_000_000).contains(request.queue) else { throw CommandComplaint("--queue: at least one for each thread, at most 100000000") }
+        if let queue = request.queue {
+            guard !request.closed else { throw CommandComplaint("--queue is for timetables: with --closed nothing waits for a connection") }
+            guard (request.threads...100_000_000).contains(queue) else { throw CommandComplaint("--queue: at least one for each thread, at most 100000000") }
+        }
     }
 
     private mutating func checkRequests() throws(CommandComplaint) {
@@ -71,7 +74,18 @@ struct LoadArguments {
         guard !request.webSocket || (request.mix == nil && !request.close && request.method == nil && urls.count == 1) else {
             throw CommandComplaint("--websocket takes one URL, and neither --mix, --close nor --method")
         }
+        guard request.mix == nil || urls.count == 1 else { throw CommandComplaint("with --mix, its lines say what is asked: give one URL") }
+        try checkTLS()
+    }
+
+    private func checkTLS() throws(CommandComplaint) {
         guard !request.insecure || request.authorities == nil else { throw CommandComplaint("give --insecure or --ca, not both") }
+        if urls[0].isSecure { return }
+        let given = [
+            ("--insecure", request.insecure), ("--ca", request.authorities != nil), ("--server-name", request.serverName != nil),
+            ("--no-resumption", !request.resumes),
+        ]
+        for (option, isGiven) in given where isGiven { throw CommandComplaint("\(option) is for URLs that begin with https://") }
     }
 
     private static func urls(_ texts: [String]) throws(CommandComplaint) -> [LoadURL] {
@@ -145,7 +159,7 @@ extension LoadArguments {
         plan.pipeline = request.pipeline
         plan.closes = request.close
         plan.timeoutNanoseconds = numbers.timeout
-        plan.queueMax = request.queue
+        plan.queueMax = request.queue ?? plan.queueMax
         plan.readRate = numbers.readRate
         plan.writeRate = numbers.writeRate
         plan.isWebSocket = request.webSocket

@@ -182,10 +182,12 @@ struct LoadTests {
     func bottleneck() throws {
         let origin = try OriginUnderTest()
         // With so many connections none is ever missing; what is late is so because of the generator.
-        let run = try LoadRun([origin.url(), "--rate", "3000000", "--duration", "1s", "--connections", "2000", "--timeout", "1s", "--queue", "1000"], tolerant: false)
+        let hopeless = ["--rate", "3000000", "--duration", "1s", "--connections", "2000", "--timeout", "1s", "--queue", "1000"]
+        let run = try LoadRun([origin.url()] + hopeless + ["--hdr", try TemporaryFolder().path("distribution")], tolerant: false)
         #expect(run.exitCode == 3, "\(run.json)")
         #expect(run.json["latency_us"] == .null)
         #expect(run.json["service_us"] == .null)
+        #expect(run.errors.contains("distribution is not written"))
         #expect(run.json["verdict"]?["refused"] == .bool(true))
         #expect(run.json["verdict"]?["reasons"]?.elements.isEmpty == false)
     }
@@ -211,6 +213,9 @@ struct LoadTests {
             [], ["http://127.0.0.1:1/"], ["http://127.0.0.1:1/", "--rate", "x"], ["http://127.0.0.1:1/", "--rate", "1", "--closed"],
             ["ftp://127.0.0.1/", "--closed"], ["http://a/", "http://b/", "--closed"], ["http://127.0.0.1:1/", "--closed", "--duration", "5"],
             ["http://127.0.0.1:1/", "--closed", "--header", "x"], ["http://127.0.0.1:1/", "--closed", "--threads", "20"],
+            ["http://127.0.0.1:1/", "--closed", "--insecure"], ["http://127.0.0.1:1/", "--closed", "--ca", "/dev/null"],
+            ["http://127.0.0.1:1/", "--closed", "--server-name", "x"], ["http://127.0.0.1:1/", "--closed", "--no-resumption"],
+            ["http://127.0.0.1:1/", "--closed", "--queue", "10"], ["http://127.0.0.1:1/", "http://127.0.0.1:1/a", "--closed", "--mix", "/dev/null"],
         ])
     func wrongWords(arguments: [String]) throws {
         let run = try LoadRun(arguments)
