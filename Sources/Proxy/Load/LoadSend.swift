@@ -94,18 +94,20 @@ extension LoadWorker {
             let taken = channel.pointee.seal(bytes, count, &blocks)
             advance(connection, taken)
             room &-= taken
-            if taken < count {
-                // Without memory for records nothing can be sent in order any more.
-                failAll(connection, .tls, .tls)
-                close(connection)
-                return
-            }
+            if taken < count { return failToSeal(connection) }
         }
         guard !channel.pointee.sealed.isEmpty else { return }
         connection.pointee.flags.insert(.sending)
         connection.pointee.inFlight &+= 1
         connection.pointee.sendingBytes = ring.startSend(
             connection.pointee.socket, of: channel.pointee.sealed, more: false, token: token(.backendSend, connection))
+    }
+
+    /// Without memory for records nothing can be sent in order any more.
+    private mutating func failToSeal(_ connection: UnsafeMutablePointer<LoadConnection>) {
+        if connection.pointee.state == .opening { return failToOpen(connection, ENOMEM, .tls) }
+        failAll(connection, .tls, .tls)
+        close(connection)
     }
 
     mutating func onSend(_ completion: Completion) {

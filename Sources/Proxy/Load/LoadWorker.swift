@@ -103,6 +103,8 @@ struct LoadWorker: ~Copyable {
             for slot in 0..<connections.capacity { list(connections[UInt32(slot)]) }
         } else {
             while settled < connections.capacity && !board.stop.load(ordering: .relaxed) {
+                // When none of so many could be opened, the rest would only take as long again.
+                if opened == 0 && settled >= Self.openingMax { break }
                 while begun < connections.capacity && begun &- settled < Self.openingMax {
                     let connection = connections[UInt32(begun)]
                     begun &+= 1
@@ -111,6 +113,8 @@ struct LoadWorker: ~Copyable {
                 }
                 tick()
             }
+            // Where another thread had more luck the run goes on, and these are opened when a request needs them.
+            for slot in begun..<connections.capacity { list(connections[UInt32(slot)]) }
         }
         board.opened.wrappingAdd(opened, ordering: .relaxed)
         board.ready.wrappingAdd(1, ordering: .releasing)

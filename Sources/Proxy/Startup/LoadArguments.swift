@@ -1,5 +1,4 @@
 import CUring
-import Glibc
 
 /// The command line of `weir load`, understood: every mistake in it has been told by then.
 struct LoadArguments {
@@ -149,7 +148,7 @@ extension LoadArguments {
     func plan() throws(LaunchFailure) -> LoadPlan {
         let url = urls[0]
         var plan = LoadPlan(book: try book(url))
-        plan.address = try address(url)
+        plan.address = try loadAddress(url, connect: request.connect)
         plan.warmUpNanoseconds = numbers.warmUp
         plan.timetable = timetable
         plan.durationNanoseconds = durationNanoseconds ?? LoadPlan.unlimitedNanoseconds
@@ -242,40 +241,6 @@ extension LoadArguments {
 
     /// Printable bytes with a short period, easy to tell from what somebody else sends.
     private static func pattern(_ count: UInt64) -> [UInt8] { (0..<Int(count)).map { UInt8(ascii: "a") &+ UInt8($0 % 26) } }
-
-    /// Where connections go: to the address of `--connect`, or to that of the URL's host.
-    private func address(_ url: LoadURL) throws(LaunchFailure) -> SocketAddress {
-        guard let text = request.connect else { return try Self.resolve(url.host, url.port) }
-        do throws(AddressError) {
-            if text.hasPrefix("unix:") {
-                let path = try checkedUnixPath(String(text.dropFirst(5)))
-                if let address = SocketAddress(unixPath: path) { return address }
-            }
-        } catch {
-            throw LaunchFailure("--connect: '\(text)' \(error.sentence)")
-        }
-        let host: String
-        let port: UInt16
-        do throws(AddressError) {
-            (host, port) = try splitHostAndPort(text)
-        } catch {
-            throw LaunchFailure("--connect: '\(text)' \(error.sentence)")
-        }
-        return try Self.resolve(host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host, port)
-    }
-
-    private static func resolve(_ host: String, _ port: UInt16) throws(LaunchFailure) -> SocketAddress {
-        if let address = SocketAddress(literal: host, port: port) { return address }
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var found: UnsafeMutablePointer<addrinfo>?
-        let result = getaddrinfo(host, nil, &hints, &found)
-        defer { if let found { freeaddrinfo(found) } }
-        guard result == 0, let first = found?.pointee, let source = first.ai_addr,
-            let address = SocketAddress(copyingAddressOf: source)
-        else { throw LaunchFailure("cannot find the address of \(host): \(String(cString: gai_strerror(result)))") }
-        return address.withPort(port)
-    }
 
     // MARK: - For the report
 

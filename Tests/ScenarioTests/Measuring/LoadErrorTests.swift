@@ -44,6 +44,19 @@ struct LoadErrorTests {
         #expect(try churn.addsUp)
     }
 
+    /// All of them one after the other, 256 at a time, would take ten seconds.
+    @Test("when none of the first connections can be opened, the others are not waited for")
+    func nobodyListens() throws {
+        let backend = try ScriptedBackend(backlog: 4_096)
+        defer { backend.close() }
+        // Nothing is ever said there, so that no handshake of TLS ends.
+        let watch = Stopwatch()
+        let run = try LoadRun(["https://\(backend.address)/", "--insecure", "--closed", "--connections", "2560", "--timeout", "1s"])
+        #expect(run.exitCode == 1)
+        #expect(run.errors.contains("cannot open a connection"), "\(run.errors)")
+        #expect(watch.time < .seconds(6) * Patience.factor)
+    }
+
     @Test("silence is a timeout, and the run ends")
     func silence() throws {
         let backend = try ScriptedBackend()
