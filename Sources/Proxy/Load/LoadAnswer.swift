@@ -6,6 +6,7 @@ extension LoadWorker {
         // An answer to what is not wholly sent: the rest would be taken for another request.
         let isEarly = isAnsweredEarly(connection)
         let request = takeOldest(connection)
+        if schedule.isInMeasuredTime(clock.now) { tally.answeredInTime &+= 1 }
         if request.isMeasured { record(request, status: connection.pointee.status) }
         keepSession(connection)
         let keepsAlive = connection.pointee.flags.contains(.keepsAlive)

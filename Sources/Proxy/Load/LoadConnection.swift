@@ -83,10 +83,16 @@ struct LoadPending: BitwiseCopyable {
     var intended: UInt64
     /// When it could have gone: its time had come and its connection was free.
     var readyAt: UInt64
+    /// How late the turn was that took it off the timetable.
+    var takenLate: UInt64
     /// When its first byte was given to the kernel; in a new connection, when that was begun.
     var sentAt: UInt64
     var entry: Int32
     var isMeasured: Bool
     /// `sentAt` is known.
     var isSent: Bool
+
+    /// What this program itself has added to the latency: how late it sent though a connection was free, or, where none was, how late
+    /// it looked at the time. A program that did not look would have found answers late, too.
+    var lag: UInt64 { max(sentAt &- min(readyAt, sentAt), takenLate) }
 }

@@ -53,11 +53,7 @@ extension LoadWorker {
     ) -> (bytes: UnsafeRawPointer, count: Int) {
         let request = pending(connection, index)
         if !request.pointee.isSent {
-            request.pointee.isSent = true
-            request.pointee.sentAt = ring.readClock().now
-            if request.pointee.isMeasured && plan.timetable != nil {
-                tally.lag.record(request.pointee.sentAt &- min(request.pointee.readyAt, request.pointee.sentAt))
-            }
+            noteSent(request)
         }
         let entry = book[Int(request.pointee.entry)]
         return (entry.pointee.bytes + offset, entry.pointee.count &- offset)

@@ -203,8 +203,8 @@ struct LoadWorker: ~Copyable {
     }
 
     private mutating func dropWaiting() {
-        while let intended = schedule.takeWaiting() {
-            if schedule.isMeasured(intended) { tally[.dropped] &+= 1 }
+        while let entry = schedule.takeWaiting() {
+            if schedule.isMeasured(entry.intended) { tally[.dropped] &+= 1 }
         }
     }
 
@@ -213,8 +213,16 @@ struct LoadWorker: ~Copyable {
         dropWaiting()
         for slot in 0..<connections.capacity { failAll(connections[UInt32(slot)], .timeout, .timeout) }
         usage.finish(clock.now, schedule, &tally)
-        let measured = max(lastAnswerAt, min(schedule.endsAt, clock.now))
-        tally.measuredNanoseconds = measured > schedule.measuredFrom ? measured &- schedule.measuredFrom : 0
+        tally.planned = schedule.entriesDrawn
+        let from = schedule.measuredFrom
+        if schedule.isEndedByCount || schedule.endsAt == .max {
+            tally.answeredInTime = tally.answered
+            tally.rateNanoseconds = max(lastAnswerAt, from) &- from
+            tally.measuredNanoseconds = tally.rateNanoseconds
+        } else {
+            tally.rateNanoseconds = max(schedule.endsAt, from) &- from
+            tally.measuredNanoseconds = max(lastAnswerAt, schedule.endsAt, from) &- from
+        }
         publish()
     }
 }

@@ -248,7 +248,11 @@ extension LoadArguments {
         LoadSettingsReport(mode: mode, rates: rates, plan: plan, durationNanoseconds: durationNanoseconds, requestsMax: request.requests)
     }
 
-    func planned(_ plan: LoadPlan) -> UInt64? { plan.timetable.map { $0.count ?? $0.countByDrawing } ?? request.requests }
+    /// Entries of the timetable; nil when nobody can know them: those of a Poisson timetable are counted by going through it.
+    func planned(_ plan: LoadPlan, _ tally: LoadTally, isInterrupted: Bool) -> UInt64? {
+        guard let timetable = plan.timetable else { return request.requests }
+        return timetable.count ?? (isInterrupted ? nil : tally.planned)
+    }
 
     func wantedRate(_ plan: LoadPlan) -> Double? { plan.timetable?.meanRate }
 }

@@ -72,7 +72,8 @@ private func runLoad(_ request: LoadRequest, _ arguments: LoadArguments, allowed
         let tally = try run.run()
         let report = LoadReport(
             urls: arguments.urlTexts, settings: arguments.report(plan), tally: tally,
-            verdict: LoadVerdict(tally, isOpenLoop: plan.timetable != nil), planned: arguments.planned(plan),
+            verdict: LoadVerdict(tally, isOpenLoop: plan.timetable != nil),
+            planned: arguments.planned(plan, tally, isInterrupted: run.isInterrupted),
             wantedRate: arguments.wantedRate(plan), isInterrupted: run.isInterrupted, isForced: request.reportAnyway)
         try tell(report, request)
         if report.isRefused { return isBottleneckCode }
