@@ -23,6 +23,9 @@ extension LoadWorker {
         connection.pointee.preambleLeft = book.preamble.count
         connection.pointee.arrival = HeadArrival()
         connection.pointee.reply = WebSocketReply()
+        connection.pointee.sendPace = Pace()
+        connection.pointee.readPace = Pace()
+        connection.pointee.pausedUntil = 0
         connection.pointee.state = .connecting
         let socket = ring.openSocket(family: address.pointee.family)
         guard socket >= 0 else {

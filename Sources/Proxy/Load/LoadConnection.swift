@@ -62,6 +62,11 @@ struct LoadConnection: BitwiseCopyable {
     var preambleLeft = 0
     /// Since when it could take another request.
     var idleSince: UInt64 = 0
+    /// A slow writer may send on, and a slow reader read on, from these moments on.
+    var sendPace = Pace()
+    var readPace = Pace()
+    /// When the last pause of a slow writer ended.
+    var pausedUntil: UInt64 = 0
     /// Bytes of a head that came in pieces.
     var carry: UnsafeMutablePointer<Block>?
     var arrival = HeadArrival()

@@ -44,11 +44,10 @@ extension LoadWorker {
             }
         }
         if plan.readRate > 0 && length > 0 {
-            let nanoseconds = UInt64(length) &* 1_000_000_000 / UInt64(plan.readRate)
-            wheel.set(&connection.pointee.readTimer, clock.now &+ nanoseconds)
-        } else {
-            receive(connection)
+            let due = connection.pointee.readPace.next(after: length, bytesPerSecond: plan.readRate, now: clock.now)
+            if due > clock.now { return wheel.set(&connection.pointee.readTimer, due) }
         }
+        receive(connection)
     }
 
     /// Takes bytes off the wire.

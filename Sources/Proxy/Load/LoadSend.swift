@@ -4,7 +4,6 @@ import Glibc
 extension LoadWorker {
     /// Bytes that are made records of at a time.
     private static var sealedBytesMax: Int { 65_536 }
-    private static var paceNanoseconds: UInt64 { 100_000_000 }
 
     /// How much a slow writer sends at a time: ten pieces a second, and at least a byte.
     private var pieceBytes: Int { plan.writeRate > 0 ? max(1, plan.writeRate / 10) : .max }
@@ -53,6 +52,8 @@ extension LoadWorker {
     ) -> (bytes: UnsafeRawPointer, count: Int) {
         let request = pending(connection, index)
         if !request.pointee.isSent {
+            // The pauses of a slow writer are wanted, and nobody's lag.
+            request.pointee.readyAt = max(request.pointee.readyAt, connection.pointee.pausedUntil)
             noteSent(request)
         }
         let entry = book[Int(request.pointee.entry)]
@@ -126,10 +127,11 @@ extension LoadWorker {
                 return
             }
         }
-        let isUnfinished = connection.pointee.unsent > 0 || connection.pointee.preambleLeft > 0
-        if plan.writeRate > 0 && isUnfinished {
+        guard plan.writeRate > 0 else { return push(connection) }
+        let due = connection.pointee.sendPace.next(after: sent, bytesPerSecond: plan.writeRate, now: clock.now)
+        if due > clock.now {
             connection.pointee.flags.insert(.paced)
-            wheel.set(&connection.pointee.sendTimer, clock.now &+ Self.paceNanoseconds)
+            wheel.set(&connection.pointee.sendTimer, due)
         } else {
             push(connection)
         }

@@ -172,6 +172,7 @@ struct LoadWorker: ~Copyable {
         switch timer.pointee.kind {
         case .pace:
             connection.pointee.flags.remove(.paced)
+            connection.pointee.pausedUntil = clock.now
             push(connection)
         case .exchange: receive(connection)
         default: onTimeout(connection)

@@ -70,7 +70,7 @@ struct LoadTLSTests {
         if let expected { #expect(try run.number("bytes", "bodies") == expected) }
     }
 
-    @Test("WebSocket, pipelining and slow readers work under TLS as well")
+    @Test("WebSocket, pipelining, slow readers and slow writers work under TLS as well")
     func others() throws {
         let origin = try origin()
         let socket = try load(origin, "--insecure", "--websocket", "--closed", "--requests", "50", "--body-size", "20000", path: "/ws")
@@ -79,6 +79,11 @@ struct LoadTLSTests {
         #expect(pipelined.exitCode == 0, "\(pipelined.json)")
         let slow = try load(origin, "--insecure", "--closed", "--requests", "1", "--connections", "1", "--read-rate", "50000", path: "/bytes/40000")
         #expect(slow.exitCode == 0, "\(slow.json)")
-        #expect(try slow.number("latency_us", "p50") > 400_000)
+        let bearable = 1_000_000 * Patience.factor
+        #expect(try (650_000...(650_000 + bearable)).contains(slow.number("latency_us", "p50")), "\(slow.json)")
+        let writing = try load(
+            origin, "--insecure", "--closed", "--requests", "1", "--connections", "1", "--body-size", "2m", "--write-rate", "2m", path: "/upload")
+        #expect(writing.exitCode == 0, "\(writing.json)")
+        #expect(try (850_000...(850_000 + bearable)).contains(writing.number("latency_us", "p50")), "\(writing.json)")
     }
 }

@@ -183,17 +183,6 @@ struct LoadTests {
         #expect(run.errors.contains("cannot open a connection"))
     }
 
-    @Test("a slow reader takes its time, and so does a slow writer")
-    func slow() throws {
-        let origin = try OriginUnderTest()
-        let reading = try LoadRun([origin.url("/bytes/60000"), "--closed", "--requests", "2", "--connections", "2", "--read-rate", "60000"])
-        #expect(reading.exitCode == 0, "\(reading.json)")
-        #expect(try reading.number("latency_us", "p50") > 500_000)
-        let writing = try LoadRun([origin.url("/upload"), "--closed", "--requests", "2", "--connections", "2", "--body-size", "10000", "--write-rate", "20000"])
-        #expect(writing.exitCode == 0, "\(writing.json)")
-        #expect(try writing.number("latency_us", "p50") > 300_000)
-    }
-
     @Test("a rate that one thread cannot send is refused, and no figures are told")
     func bottleneck() throws {
         let origin = try OriginUnderTest()
