@@ -36,7 +36,7 @@ extension LoadWorker {
         connection.pointee.unsent &-= 1
         let total = book[Int(pending(connection, 0).pointee.entry)].pointee.count
         let isInFlight =
-            connection.pointee.flags.contains(.sending) && !connection.pointee.flags.contains(.tls)
+            connection.pointee.flags.contains(.sending) && connection.pointee.flags.isDisjoint(with: [.tls, .sendsPongs])
             && connection.pointee.sendingBytes >= total &- connection.pointee.sentOffset
         connection.pointee.sentOffset = isInFlight ? connection.pointee.sentOffset &- total : 0
         return !isInFlight

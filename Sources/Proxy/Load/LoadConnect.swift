@@ -132,6 +132,7 @@ extension LoadWorker {
         if connection.pointee.flags.contains(.tls) { channel(connection).pointee.free(&blocks) }
         if let carry = connection.pointee.carry { blocks.giveBack(carry) }
         connection.pointee.carry = nil
+        connection.pointee.pongs.clear(into: &blocks)
         if connection.pointee.socket >= 0 { ring.startClose(connection.pointee.socket) }
         connection.pointee.socket = -1
         // In open loop the timetable says how often one tries.

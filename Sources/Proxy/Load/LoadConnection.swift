@@ -36,6 +36,8 @@ struct LoadConnection: BitwiseCopyable {
         static let sessionKept = Flags(rawValue: 256)
         /// The peer has said that it sends no more, and not just ended.
         static let sawEnd = Flags(rawValue: 512)
+        /// Bytes in flight are of `pongs`.
+        static let sendsPongs = Flags(rawValue: 1024)
     }
 
     /// The timeout of what is under way.
@@ -67,6 +69,8 @@ struct LoadConnection: BitwiseCopyable {
     var readPace = Pace()
     /// When the last pause of a slow writer ended.
     var pausedUntil: UInt64 = 0
+    /// Answers to pings of a WebSocket server, which go out between two messages.
+    var pongs = ByteQueue()
     /// Bytes of a head that came in pieces.
     var carry: UnsafeMutablePointer<Block>?
     var arrival = HeadArrival()

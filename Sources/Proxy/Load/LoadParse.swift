@@ -66,6 +66,9 @@ extension LoadWorker {
                     }
                     tally.bodyBytes &+= UInt64(book.payload.count)
                     onAnswer(connection)
+                case .ping(let next):
+                    at = next
+                    answerPing(connection)
                 case .closed:
                     onEnd(connection, isBroken: false)
                     return count
@@ -77,6 +80,17 @@ extension LoadWorker {
         }
         return at
     }
+
+    /// A ping goes back as a pong between two messages; when many come while none goes out, not all do (RFC 6455 §5.5.3).
+    private mutating func answerPing(_ connection: UnsafeMutablePointer<LoadConnection>) {
+        guard connection.pointee.pongs.count < Self.pongBytesMax else { return }
+        var frame = InlineArray<131, UInt8>(repeating: 0)
+        let length = connection.pointee.reply.writePong(mask: UInt32(truncatingIfNeeded: random.next()), to: &frame)
+        let isKept = withUnsafeBytes(of: &frame) { connection.pointee.pongs.append($0.baseAddress!, length, from: &blocks) }
+        if isKept { markDirty(connection) }
+    }
+
+    private static var pongBytesMax: Int { 2_048 }
 
     private mutating func onHead(_ connection: UnsafeMutablePointer<LoadConnection>, _ bytes: UnsafeRawPointer) {
         if response.isInterim {

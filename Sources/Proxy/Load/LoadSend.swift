@@ -20,6 +20,11 @@ extension LoadWorker {
         } else if connection.pointee.preambleLeft > 0 {
             let count = min(connection.pointee.preambleLeft, pieceBytes)
             startSend(connection, book.preamble.baseAddress! + (book.preamble.count &- connection.pointee.preambleLeft), count)
+        } else if !connection.pointee.pongs.isEmpty && connection.pointee.sentOffset == 0 {
+            connection.pointee.flags.insert([.sending, .sendsPongs])
+            connection.pointee.inFlight &+= 1
+            connection.pointee.sendingBytes = ring.startSend(
+                connection.pointee.socket, of: connection.pointee.pongs, more: false, token: token(.backendSend, connection))
         } else if connection.pointee.state == .open && connection.pointee.unsent > 0 {
             pushRequests(connection)
         }
@@ -74,6 +79,9 @@ extension LoadWorker {
     private mutating func pushRecords(_ connection: UnsafeMutablePointer<LoadConnection>) {
         let channel = channel(connection)
         var room = min(Self.sealedBytesMax, pieceBytes)
+        if connection.pointee.preambleLeft == 0 && connection.pointee.sentOffset == 0 && !connection.pointee.pongs.isEmpty {
+            guard channel.pointee.seal(&connection.pointee.pongs, most: Self.sealedBytesMax, &blocks) else { return failToSeal(connection) }
+        }
         while channel.pointee.isOpen && room > 0 {
             let bytes: UnsafeRawPointer
             let count: Int
@@ -109,7 +117,8 @@ extension LoadWorker {
 
     mutating func onSend(_ completion: Completion) {
         let connection = connections[completion.token.slot]
-        connection.pointee.flags.remove(.sending)
+        let wasPongs = connection.pointee.flags.contains(.sendsPongs)
+        connection.pointee.flags.remove([.sending, .sendsPongs])
         connection.pointee.inFlight &-= 1
         if connection.pointee.state == .closing { return }
         // A connection that takes no more may still have an answer for us: its end is told by what is received.
@@ -118,6 +127,8 @@ extension LoadWorker {
         tally.bytesSent &+= UInt64(sent)
         if connection.pointee.flags.contains(.tls) {
             channel(connection).pointee.sealed.consume(sent, into: &blocks)
+        } else if wasPongs {
+            connection.pointee.pongs.consume(sent, into: &blocks)
         } else {
             advance(connection, sent)
             if connection.pointee.sentOffset < 0 {
