@@ -25,9 +25,11 @@ public struct OriginRequest: Sendable {
     /// Other ways to talk to the kernel, for experiments.
     public struct Lab: Sendable {
         public var noDefer = false
+        public var cooperative = false
         public var kernelPolling = false
         public var singleShot = false
         public var bufferBytes: String?
+        public var buffers: Int?
         /// `SUBMISSION:COMPLETION`
         public var ring: String?
         /// `TIME:COMPLETIONS`
@@ -215,13 +217,23 @@ extension OriginSettings {
     }
 
     private mutating func setLab(_ lab: OriginRequest.Lab) throws(CommandComplaint) {
-        ring.defersTaskRun = !lab.noDefer
+        guard [lab.noDefer, lab.cooperative, lab.kernelPolling].count(where: { $0 }) <= 1 else {
+            throw CommandComplaint("--lab-no-defer, --lab-cooperative and --lab-sqpoll leave one another out")
+        }
+        ring.defersTaskRun = !lab.noDefer && !lab.cooperative
+        ring.isCooperative = lab.cooperative
         ring.isPolledByKernel = lab.kernelPolling
         receivesOnce = lab.singleShot
         if let text = lab.bufferBytes {
             let bytes = try CommandValues.size(text, "--lab-buffer-bytes")
             guard (256...262_144).contains(bytes) else { throw CommandComplaint("--lab-buffer-bytes: 256 to 256k") }
             ring.backendBufferBytes = Int(bytes)
+        }
+        if let buffers = lab.buffers {
+            guard (16...32_768).contains(buffers), buffers.nonzeroBitCount == 1 else {
+                throw CommandComplaint("--lab-buffers: a power of two, 16 to 32768")
+            }
+            ring.backendBuffersMax = buffers
         }
         if let text = lab.ring {
             let sizes = text.split(separator: ":").map { UInt32($0) }

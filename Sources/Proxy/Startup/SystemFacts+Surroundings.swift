@@ -32,5 +32,8 @@ extension SystemFacts {
             connectionTracking = ConnectionTracking(count: readNumber("/proc/sys/net/netfilter/nf_conntrack_count") ?? 0, max: most)
         }
         openSSL = .current
+        recordCiphers = VectorCipher.choice
+        let flags = readTextFile("/proc/cpuinfo")?.split(separator: "\n").first { $0.hasPrefix("flags") }?.split(separator: " ") ?? []
+        hasVectorAES = flags.contains("vaes") && flags.contains("vpclmulqdq") && flags.contains("avx512vl")
     }
 }

@@ -96,6 +96,7 @@ struct OriginTests {
         "the engine answers the same whatever an experiment makes of it",
         arguments: [
             [], ["--lab-no-defer"], ["--lab-sqpoll"], ["--lab-single-shot"], ["--lab-buffer-bytes", "512"], ["--lab-ring", "64:256"],
+            ["--lab-cooperative"], ["--lab-buffers", "16"],
             ["--lab-min-wait", "50us:8"],
         ])
     func experiments(options: [String]) throws {
@@ -111,7 +112,8 @@ struct OriginTests {
     @Test(
         "what is no option is told with 64",
         arguments: [
-            ["--size", "x"], ["--fault", "reset"], ["--fault", "reset:2"], ["--fault", "what:0.1"], ["--delay", "5"], ["--lab-ring", "100:200"],
+            ["--size", "x"], ["--fault", "reset"], ["--fault", "reset:2"], ["--fault", "what:0.1"], ["--delay", "5"], ["--lab-ring", "100:200"], ["--lab-buffers", "100"],
+            ["--lab-cooperative", "--lab-no-defer"],
             ["--sizes", "zipf:3"], ["--threads", "0"], ["--tls", "only-one"], ["--size", "1", "--sizes", "exp:1"], ["--delay", "1100s"],
             ["--delay-distribution", "exp:20m"], ["--fault", "stall:0.1", "--stall-time", "1h"], ["--size", "2000g"], ["--stall-time", "2s"],
             ["--fault", "reset:0.1", "--stall-time", "2s"], ["--no-resumption"],

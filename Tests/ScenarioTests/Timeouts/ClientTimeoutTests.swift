@@ -103,7 +103,8 @@ struct ClientTimeoutTests {
         let timers: [Setting] = byHeaderTimer ? [.headerTimeout(setting)] : [.headerTimeout(setting), .keepAliveTimeout(setting)]
         try withProxy(to: backend, server: timers) { proxy in
             let watch = Stopwatch()
-            #expect(try proxy.connect().receiveUntilEnd().isEmpty)
+            let client = try proxy.connect()
+            #expect(try client.receiveUntilEnd().isEmpty)
             #expect(span.contains(watch.time))
         }
     }
