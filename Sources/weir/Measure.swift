@@ -20,7 +20,7 @@ struct Load: ParsableCommand {
             Times take us, ms, s, m or h, sizes k, m or g. SIGINT ends early and tells what there is.
             """)
 
-    @Argument(help: ArgumentHelp("Where to send requests, in turn; all of one scheme, host and port.", valueName: "url"))
+    @Argument(help: ArgumentHelp("Where to send requests, one after the other; all of one scheme, host and port.", valueName: "url"))
     var urls: [String]
 
     @Option(help: ArgumentHelp("Requests by second, evenly.", valueName: "number"))
@@ -80,8 +80,8 @@ struct Load: ParsableCommand {
     var writeRate: String?
     @Option(help: ArgumentHelp("How long to wait for an answer.", valueName: "time"))
     var timeout = "10s"
-    @Option(help: ArgumentHelp("Requests that may wait for a free connection; more are dropped, and count as failed.", valueName: "number"))
-    var queue = 100_000
+    @Option(help: ArgumentHelp("Requests that may wait for a free connection; more are dropped, and count as failed: 100000 when missing.", valueName: "number"))
+    var queue: Int?
 
     @OptionGroup var work: WorkOptions
 
@@ -166,8 +166,8 @@ struct StubOrigin: ParsableCommand {
     var delayDistribution: String?
     @Option(help: ArgumentHelp("What goes wrong and how often: reset:0.01,truncate:0.01,stall:0.001,500:0.01.", valueName: "list"))
     var fault: String?
-    @Option(help: ArgumentHelp("How long a stall is.", valueName: "time"))
-    var stallTime = "1s"
+    @Option(help: ArgumentHelp("How long a stall is; 1s when missing.", valueName: "time"))
+    var stallTime: String?
 
     @Option(parsing: .upToNextOption, help: ArgumentHelp("Speak TLS: certificate and key.", valueName: "file"), completion: .file())
     var tls: [String] = []
