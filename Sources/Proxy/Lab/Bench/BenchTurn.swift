@@ -61,7 +61,7 @@ final class BenchTurn {
         var memory = 0.0
         let finished = load.waitForEnd { passed in
             // In the middle, while connections are open and bytes under way.
-            if memory == 0, passed > self.plan.seconds(of: self.scenario) * 0.6 { memory = ProcessFigures(of: self.process.pid).proportionalKiB }
+            if memory == 0, passed > self.plan.seconds(of: self.scenario) * 0.6 { memory = ProcessFigures(of: self.process.pid).ownKiB }
         }
         let after = ProcessFigures(of: process.pid, memory: false)
         let share = OthersShare(from: look, to: .now(), interruptsApart: OthersShare.kernelKeepsInterruptsApart)
@@ -86,7 +86,7 @@ final class BenchTurn {
             figures[.bodyRate] = bytes / 1_048_576 / max(result.seconds, 0.001)
         }
         figures[.contextSwitches] = max(0, after.contextSwitches - before.contextSwitches) / requests
-        figures[.memory] = memory > 0 ? memory : resting.proportionalKiB
+        figures[.memory] = memory > 0 ? memory : resting.ownKiB
         figures[.memoryPeak] = resting.peakKiB
         for (metric, value) in ringAfter { if let earlier = ringBefore[metric] { figures[metric] = (value - earlier) / requests } }
         round.figures = figures

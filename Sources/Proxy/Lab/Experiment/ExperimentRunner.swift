@@ -155,8 +155,8 @@ final class ExperimentRunner {
         figures[.rate] = load["rate"]?["achieved"]?.real
         figures[.medianLatency] = load["latency_us"]?["p50"]?.real
         figures[.highLatency] = load["latency_us"]?["p99"]?.real
-        figures[.memory] = memory.proportionalKiB / 1_024
-        if after.proportionalKiB > 0 { figures[.memoryAfterLoad] = after.proportionalKiB / 1_024 }
+        figures[.memory] = memory.ownKiB / 1_024
+        if after.ownKiB > 0 { figures[.memoryAfterLoad] = after.ownKiB / 1_024 }
         return figures
     }
 }

@@ -7,8 +7,9 @@ struct ProcessFigures: Equatable, Sendable {
     var cpuSeconds = 0.0
     /// Times that a thread gave its CPU away, and that one was taken from it. Threads that have ended are not in it any more.
     var contextSwitches = 0.0
-    /// Memory that is theirs, with a fair share of what is shared.
-    var proportionalKiB = 0.0
+    /// Memory that is theirs: anonymous pages, and a fair share of shared memory. Pages of programs and libraries are not in it,
+    /// because their share depends on who else runs the same file, and the generator may.
+    var ownKiB = 0.0
     /// The most that was ever resident, summed.
     var peakKiB = 0.0
     /// How many processes that were.
@@ -25,7 +26,7 @@ struct ProcessFigures: Equatable, Sendable {
                 }
             }
             guard memory else { continue }
-            proportionalKiB += Self.kibibytes("/proc/\(process)/smaps_rollup", "Pss:")
+            ownKiB += Self.kibibytes("/proc/\(process)/smaps_rollup", "Pss_Anon:") + Self.kibibytes("/proc/\(process)/smaps_rollup", "Pss_Shmem:")
             peakKiB += Self.kibibytes("/proc/\(process)/status", "VmHWM:")
         }
     }
