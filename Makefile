@@ -23,6 +23,8 @@ MINUTES ?= 10
 export WEIR_ALLOCATOR := $(ALLOCATOR)
 
 build_packages := liburing-dev libc-ares-dev libpcre2-dev libssl-dev libjemalloc-dev
+# AES-GCM for CPUs whose instructions OpenSSL 3.0 does not know; there is none for others.
+build_packages += $(if $(filter x86_64,$(shell uname -m)),libipsec-mb-dev)
 package_packages := $(build_packages) dpkg-dev
 test_packages := $(package_packages) nginx-light openssl curl wrk procps valgrind python3 iproute2
 vm_packages := qemu-system-x86 busybox-static cpio xz-utils openssl python3
@@ -99,26 +101,30 @@ test-units: setup-tests
 test-scenarios: setup-tests build
 	WEIR_BINARY=$(CURDIR)/.build/release/weir swift test --filter ScenarioTests
 
-# Under the sanitizers the scenarios drive a binary that carries the same sanitizer; each has one build for all its tests,
-# and times are stretched. Left out are tidy tests, which look at files; the scenarios of pipelining, which need a backend
-# that answers within two milliseconds; statistics and pages of benchmarks, which only compute; and under the thread
-# sanitizer the simulation and the HTTP room, which have one thread. LeakSanitizer
-# would report the test library itself, AddressSanitizer the backtracer that reads the stack of a crash.
-sanitized := EngineTests|HTTPTests|TLSTests|ProxyTests|ScenarioTests
-sanitizer_environment := SWIFT_BACKTRACE=enable=no WEIR_TIME_FACTOR=3
+# Under each sanitizer one build has the program and the tests that call its parts; scenarios drive that program from an ordinary
+# test process, which keeps its speed. Times are stretched. Left out are the scenarios of pipelining, which need a backend that
+# answers within two milliseconds; statistics and pages of benchmarks, which only compute; and under the thread sanitizer the
+# simulation and the room HTTP, which have one thread. LeakSanitizer would report the test library itself,
+# AddressSanitizer the backtracer that reads the stack of a crash.
+sanitizer_environment := SWIFT_BACKTRACE=enable=no WEIR_TIME_FACTOR=3 ASAN_OPTIONS=detect_leaks=0
 needs_speed := PipeliningTests|NeighbourTests
 only_computes := StatisticsTests|VerdictTests|BenchComparisonTests|ReportTests
 
+# $(1): of the sanitizer; $(2): folder of its build; $(3): targets of tests; $(4): suites that are left out.
+define sanitized
+WEIR_TESTS="$(3)" swift build --build-tests --sanitize=$(1) --scratch-path $(2)
+$(sanitizer_environment) WEIR_BINARY=$(CURDIR)/$(2)/debug/weir WEIR_TESTS="$(3)" \
+	swift test --skip-build --sanitize=$(1) --scratch-path $(2) --skip '$(4)'
+swift build --build-tests
+$(sanitizer_environment) WEIR_BINARY=$(CURDIR)/$(2)/debug/weir \
+	swift test --skip-build --filter ScenarioTests --skip '$(needs_speed)'
+endef
+
 test-asan: setup-tests
-	swift build --build-tests --sanitize=address --scratch-path .build/asan
-	$(sanitizer_environment) ASAN_OPTIONS=detect_leaks=0 WEIR_BINARY=$(CURDIR)/.build/asan/debug/weir \
-		swift test --skip-build --sanitize=address --scratch-path .build/asan --filter '$(sanitized)' --skip '$(needs_speed)|$(only_computes)'
+	$(call sanitized,address,.build/asan,EngineTests HTTPTests TLSTests ProxyTests,$(only_computes))
 
 test-tsan: setup-tests
-	swift build --build-tests --sanitize=thread --scratch-path .build/tsan
-	$(sanitizer_environment) WEIR_BINARY=$(CURDIR)/.build/tsan/debug/weir \
-		swift test --skip-build --sanitize=thread --scratch-path .build/tsan --filter '$(sanitized)' \
-		--skip '$(needs_speed)|$(only_computes)|SimulationTests|HTTPTests'
+	$(call sanitized,thread,.build/tsan,EngineTests TLSTests ProxyTests,$(only_computes)|SimulationTests)
 
 # Both allocators are shipped, so both are tested: the same objects linked without jemalloc, and then as they were.
 test-glibc: build
@@ -130,7 +136,7 @@ test-glibc: build
 run_script = if [ -x $(1) ]; then $(1) $(2); fi
 
 test-fuzz: setup-tests
-	@$(call run_script,Tests/Fuzz/run,60)
+	@$(call run_script,Tests/Fuzz/run,25)
 
 test-disassembly: build
 	@$(call run_script,Tests/Disassembly/run)
@@ -150,7 +156,8 @@ BENCH ?=
 
 bench: build
 	@$(call install,$(bench_packages))
-	.build/release/weir bench run --quick --rounds 3 --seconds 1 --rivals nginx,haproxy --out Benchmarks/Results/latest $(BENCH)
+	.build/release/weir bench run --quick --rounds 3 --seconds 1 --rivals nginx,haproxy --out Benchmarks/Results/latest \
+		--history Benchmarks/Results/history.jsonl $(BENCH)
 
 bench-full: build
 	@$(call install,$(bench_packages))

@@ -77,6 +77,7 @@ def stop(p):
         p.wait()
 
 class Lab:
+    resumes = True  # nobody lets a client resume its session in "tlsfull"
     logged = False  # all do the work of "small-logged": a virtual host, a rule, X-Forwarded-For, an access log in a file
 
     def __init__(self, a):
@@ -115,6 +116,7 @@ http {{ access_log off; keepalive_requests 1000000000; sendfile on; tcp_nodelay 
 
     def nginx(self, tls, cache, buffering=" buffer=64k flush=1s"):
         ssl = f"ssl_certificate {self.d}/cert.pem; ssl_certificate_key {self.d}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;" if tls else ""
+        if not self.resumes: ssl += " ssl_session_tickets off; ssl_session_cache off;"
         how = "ssl http2" if tls else ""
         c1 = f"proxy_cache_path {self.d}/ngc levels=1:2 keys_zone=c:20m max_size=500m;" if cache else ""
         c2 = "proxy_cache c; proxy_cache_valid 200 1h;" if cache else ""
@@ -138,6 +140,8 @@ http {{ {log} keepalive_requests 1000000000; tcp_nodelay on; sendfile on; {c1}
 
     def haproxy(self, tls, cache):
         ssl = f"ssl crt {self.d}/both.pem alpn h2,http/1.1" if tls else ""
+        kept = ""
+        if not self.resumes: ssl, kept = ssl + " no-tls-tickets", "tune.ssl.cachesize 0"
         cz = "cache c\n total-max-size 200\n max-object-size 2000000\n max-age 3600\n" if cache else ""
         cu = " http-request cache-use c\n http-response cache-store c\n" if cache else ""
         log = "log stdout format raw local0" if self.logged else ""  # which goes to a file here
@@ -155,6 +159,7 @@ global
  {log}
  maxconn 6000
  tune.ssl.default-dh-param 2048
+ {kept}
 {cz}
 defaults
  mode http
@@ -173,11 +178,14 @@ backend b
         return start(["haproxy", "-db", "-f", conf], 0, f"{self.d}/h.log")
 
     def envoy(self, tls, cache):
+        kept = "" if self.resumes else """
+          disable_stateless_session_resumption: true
+          disable_stateful_session_resumption: true"""
         tlsctx = f"""
       transport_socket:
         name: envoy.transport_sockets.tls
         typed_config:
-          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext{kept}
           common_tls_context:
             alpn_protocols: [h2, http/1.1]
             tls_certificates: [{{certificate_chain: {{filename: {self.d}/cert.pem}}, private_key: {{filename: {self.d}/key.pem}}}}]""" if tls else ""
@@ -231,7 +239,8 @@ sub vcl_recv {{ {"return(hash);" if cache else "return(pass);"} }}""")
         return None
 
     def weir(self, tls, cache, pipe=False):
-        ssl = f"ssl {{ enabled = true\n cert = {self.d}/cert.pem\n key = {self.d}/key.pem }}" if tls else ""
+        kept = "" if self.resumes else "\n tickets = false\n cache-enabled = false"
+        ssl = f"ssl {{ enabled = true\n cert = {self.d}/cert.pem\n key = {self.d}/key.pem{kept} }}" if tls else ""
         cc = "cache { enabled = true }" if cache else ""
         site = ""
         if self.logged:
@@ -257,6 +266,7 @@ server {{
 
 SC = {  # name: (path, tls, cache, tool, args)
     "small":   ("/1k", False, False, "wrk", ["-t1", "-c64"]),
+    "tlsfull": ("/1k", True, False, "wrk", ["-t1", "-c32", "-H", "Connection: close"]),   # see Lab.resumes
     "small-logged": ("/1k", False, False, "wrk", ["-t1", "-c64", "-H", "Host: www.example.com"]),   # see Lab.logged
     "many":    ("/1k", False, False, "wrk", ["-t1", "-c512"]),
     "manypipe":("/1k", False, False, "wrk", ["-t1", "-c512"]),   # Weir with 4 backend connections shared by pipelining
@@ -324,6 +334,7 @@ def main():
         for sc in a.scenario.split(","):
             tls, cache = SC[sc][1], SC[sc][2]
             lab.logged = sc.endswith("-logged")
+            lab.resumes = sc != "tlsfull"
             size = os.path.getsize(lab.body + SC[sc][0])
             for r in range(a.rounds):
                 for name in a.proxies.split(","):

@@ -21,7 +21,7 @@ struct Check: ParsableCommand {
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Examine this machine: kernel, io_uring, limits, settings; and say what to do about each finding.",
-        discussion: "Exits with 1 when Weir cannot serve here.")
+        discussion: "Exits with 1 when a finding is a PROBLEM: Weir cannot serve here before it is solved. Advice leaves it at 0.")
 
     @Flag(help: "Print the findings as JSON.")
     var json = false

@@ -1,6 +1,16 @@
 import ArgumentParser
 import Proxy
 
+/// What generator and origin have in common: who does the work, and what chance begins with.
+struct WorkOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Threads.", valueName: "number"))
+    var threads = 1
+    @Option(help: ArgumentHelp("CPUs for the threads, in turn: 0,2 or 0-3.", valueName: "list"))
+    var cpu: String?
+    @Option(help: ArgumentHelp("For all that is random.", valueName: "number"))
+    var seed: UInt64 = 1
+}
+
 struct Load: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send requests by a timetable and tell how long answers took.",
@@ -10,7 +20,7 @@ struct Load: ParsableCommand {
             Times take us, ms, s, m or h, sizes k, m or g. SIGINT ends early and tells what there is.
             """)
 
-    @Argument(help: ArgumentHelp("Where to send requests, in turn; all of one scheme, host and port.", valueName: "url"))
+    @Argument(help: ArgumentHelp("Where to send requests, one after the other; all of one scheme, host and port.", valueName: "url"))
     var urls: [String]
 
     @Option(help: ArgumentHelp("Requests by second, evenly.", valueName: "number"))
@@ -33,8 +43,6 @@ struct Load: ParsableCommand {
 
     @Option(help: ArgumentHelp("Connections, over all threads.", valueName: "number"))
     var connections = 10
-    @Option(help: ArgumentHelp("Threads.", valueName: "number"))
-    var threads = 1
     @Option(help: ArgumentHelp("Requests that may be under way on a connection.", valueName: "number"))
     var pipeline = 1
     @Flag(help: "A new connection for each request.")
@@ -72,13 +80,10 @@ struct Load: ParsableCommand {
     var writeRate: String?
     @Option(help: ArgumentHelp("How long to wait for an answer.", valueName: "time"))
     var timeout = "10s"
-    @Option(help: ArgumentHelp("Requests that may wait for a free connection; more are dropped, and count as failed.", valueName: "number"))
-    var queue = 100_000
+    @Option(help: ArgumentHelp("Requests that may wait for a free connection; more are dropped, and count as failed: 100000 when missing.", valueName: "number"))
+    var queue: Int?
 
-    @Option(help: ArgumentHelp("CPUs for the threads, in turn: 0,2 or 0-3.", valueName: "list"))
-    var cpu: String?
-    @Option(help: ArgumentHelp("For all that is random.", valueName: "number"))
-    var seed: UInt64 = 1
+    @OptionGroup var work: WorkOptions
 
     @Option(help: ArgumentHelp("Write the result as JSON; - is standard output, in place of the text.", valueName: "file"), completion: .file())
     var json: String?
@@ -104,7 +109,7 @@ struct Load: ParsableCommand {
         request.warmUp = warmUp
         request.requests = requests
         request.connections = connections
-        request.threads = threads
+        request.threads = work.threads
         request.pipeline = pipeline
         request.close = close
         request.method = method
@@ -121,8 +126,8 @@ struct Load: ParsableCommand {
         request.webSocket = websocket
         request.timeout = timeout
         request.queue = queue
-        request.cpus = cpu
-        request.seed = seed
+        request.cpus = work.cpu
+        request.seed = work.seed
         request.json = json
         request.hdr = hdr
         request.progress = progress
@@ -161,30 +166,29 @@ struct StubOrigin: ParsableCommand {
     var delayDistribution: String?
     @Option(help: ArgumentHelp("What goes wrong and how often: reset:0.01,truncate:0.01,stall:0.001,500:0.01.", valueName: "list"))
     var fault: String?
-    @Option(help: ArgumentHelp("How long a stall is.", valueName: "time"))
-    var stallTime = "1s"
-    @Option(help: ArgumentHelp("For all that is random.", valueName: "number"))
-    var seed: UInt64 = 1
+    @Option(help: ArgumentHelp("How long a stall is; 1s when missing.", valueName: "time"))
+    var stallTime: String?
 
     @Option(parsing: .upToNextOption, help: ArgumentHelp("Speak TLS: certificate and key.", valueName: "file"), completion: .file())
     var tls: [String] = []
     @Flag(help: "Give out no tickets, so that no session can be resumed.")
     var noResumption = false
-    @Option(help: ArgumentHelp("Threads.", valueName: "number"))
-    var threads = 1
-    @Option(help: ArgumentHelp("CPUs for the threads, in turn: 0,2 or 0-3.", valueName: "list"))
-    var cpu: String?
+    @OptionGroup var work: WorkOptions
     @Option(help: ArgumentHelp("Also write the ready lines to this descriptor, then close it.", valueName: "number"))
     var readyFd: Int32?
 
     @Flag(help: "Experiment: work of the kernel interrupts the thread (no DEFER_TASKRUN).")
     var labNoDefer = false
+    @Flag(help: "Experiment: work of the kernel waits until the thread enters the kernel (COOP_TASKRUN in place of DEFER_TASKRUN).")
+    var labCooperative = false
     @Flag(help: "Experiment: a thread of the kernel takes entries off the ring (SQPOLL).")
     var labSqpoll = false
     @Flag(help: "Experiment: one receive at a time (no multishot).")
     var labSingleShot = false
     @Option(help: ArgumentHelp("Experiment: size of receive buffers; 16k when missing.", valueName: "size"))
     var labBufferBytes: String?
+    @Option(help: ArgumentHelp("Experiment: most receive buffers, a power of two; 2048 when missing.", valueName: "number"))
+    var labBuffers: Int?
     @Option(help: ArgumentHelp("Experiment: entries of the two queues; 1024:16384 when missing.", valueName: "numbers"))
     var labRing: String?
     @Option(help: ArgumentHelp("Experiment: how long to wait for more completions, and for how many, as 50us:8.", valueName: "time:number"))
@@ -202,16 +206,18 @@ struct StubOrigin: ParsableCommand {
         request.delayDistribution = delayDistribution
         request.faults = fault
         request.stallTime = stallTime
-        request.seed = seed
+        request.seed = work.seed
         request.tls = tls
         request.resumes = !noResumption
-        request.threads = threads
-        request.cpus = cpu
+        request.threads = work.threads
+        request.cpus = work.cpu
         request.readyDescriptor = readyFd
         request.lab.noDefer = labNoDefer
+        request.lab.cooperative = labCooperative
         request.lab.kernelPolling = labSqpoll
         request.lab.singleShot = labSingleShot
         request.lab.bufferBytes = labBufferBytes
+        request.lab.buffers = labBuffers
         request.lab.ring = labRing
         request.lab.minWait = labMinWait
         try end(origin(request))

@@ -51,7 +51,16 @@ public func timed<Result>(_ body: () throws -> Result) rethrows -> (result: Resu
     return (result, start.duration(to: .now))
 }
 
-/// The range in which a timer of `setting` may fire: never early, and late only as a busy machine explains.
+/// Measures from where it is made. Made before the event that starts a proxy's timer, it never shows less than the timer took,
+/// however late this process learns of that event.
+public struct Stopwatch {
+    private let start = ContinuousClock.now
+    public init() {}
+    public var time: Duration { start.duration(to: .now) }
+}
+
+/// The range in which a timer of `setting` may fire: never early, and late only as a busy machine explains. What is compared with
+/// it is measured from before the event that starts the timer.
 public func expectedSpan(of setting: Duration) -> ClosedRange<Duration> {
     setting * 0.8...(setting * 3 + .seconds(2)) * Patience.factor
 }

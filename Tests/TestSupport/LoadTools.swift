@@ -41,17 +41,20 @@ public struct LoadRun: Sendable {
         json = process.standardOutput.isEmpty ? .null : try JSONValue(process.standardOutput)
     }
 
-    /// A number by its path: `number("requests", "answered")`.
-    public func number(_ path: String...) -> Double {
+    /// A number by its path: `number("requests", "answered")`. What is not there, or no number, is a failure of its own.
+    public func number(_ path: String...) throws -> Double {
         var value: JSONValue? = json
         for name in path { value = value?[name] }
-        return value?.number ?? -1
+        guard let number = value?.number else { throw ScenarioFailure("weir load tells no \(path.joined(separator: ".")): \(json) \(errors)") }
+        return number
     }
 
     /// Whether all requests that began ended in an answer or an error, and the histogram has all answers.
     public var addsUp: Bool {
-        let answered = number("requests", "answered")
-        return number("requests", "started") == answered + number("errors", "total") && number("latency_us", "count") == answered
-            && number("service_us", "count") == answered
+        get throws {
+            let answered = try number("requests", "answered")
+            return try number("requests", "started") == answered + number("errors", "total") && number("latency_us", "count") == answered
+                && number("service_us", "count") == answered
+        }
     }
 }

@@ -19,6 +19,9 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 "workers", .weir, .count(1...1024), "Worker threads, each with a ring of its own.",
                 assign: { $0.settings.workers = $1.number }, show: { $0.settings.workers.map { "\($0)" } }
             ).with { $0.defaultText = "the CPUs the process may use" },
+            .flag(
+                "pin-workers", .weir, \.settings.pinsWorkers,
+                "Each worker keeps to a CPU of its own, where there are CPUs enough; off lets the kernel move them."),
             .duration(
                 "drain-timeout", .weir, \.settings.drainDeadlineMilliseconds, 0...86_400_000,
                 "How long exchanges may finish after a stop was asked for; 0 stops at once."),
@@ -47,7 +50,11 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 "Steps that the search for a regular expression may take; one that takes more counts as not found."),
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
-                "Waits a little for more completions when there is load: less CPU time for a little more latency."),
+                "Waits up to 100 µs for more completions, whatever the load: fewer wakes, more latency. At part load it took more CPU time where it was measured (TUNING.md)."),
+            .flag(
+                "vector-ciphers", .weir, \.settings.vectorCiphers,
+                "Seals records with AES-GCM by Intel's library libIPSec_MB where it is installed, the CPU has VAES and AVX-512, and OpenSSL is older than 3.1; false leaves all cryptography to OpenSSL. From the next start on."
+            ),
             .size(
                 "splice-pipe-size", .weir, \.settings.splicePipeBytes, 4_096...(16 << 20),
                 "Size of the pipe through which each worker moves large bodies."),

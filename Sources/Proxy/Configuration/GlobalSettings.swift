@@ -2,6 +2,8 @@
 struct GlobalSettings: Sendable {
     /// Number of worker threads; nil = the CPUs of the inherited affinity mask, within the cgroup quota.
     var workers: Int?
+    /// Each worker keeps to a CPU of its own; false = the kernel moves them.
+    var pinsWorkers = true
     var daemonize = false
     /// Working directory; nil = `/` of a daemon, else where the command was given.
     var rootDirectory: String?
@@ -25,10 +27,12 @@ struct GlobalSettings: Sendable {
     var operatorLog = LogSettings(enabled: true, output: .stderr, level: .info, format: "")
     /// Steps of the search for one regular expression.
     var matchStepsMax = 100_000
-    /// Wait for completions: latency mode (false) or adaptive batching (true, needs min-wait of the kernel).
+    /// Always wait for more completions (needs min-wait of the kernel), and not only under load.
     var efficiencyMode = false
     /// Size of the pipe through which a worker moves large bodies; the kernel may give less to a user without rights.
     var splicePipeBytes = 1 << 20
+    /// Whether AES-GCM may be another library's than OpenSSL's.
+    var vectorCiphers = true
     /// Debug setting: the n-th request on a worker traps it; 0 = never.
     var debugTrapAtRequest = 0
     /// Debug setting: how long each request keeps a worker busy with nothing, about; 0 = not at all.

@@ -23,6 +23,9 @@ extension LoadWorker {
         connection.pointee.preambleLeft = book.preamble.count
         connection.pointee.arrival = HeadArrival()
         connection.pointee.reply = WebSocketReply()
+        connection.pointee.sendPace = Pace()
+        connection.pointee.readPace = Pace()
+        connection.pointee.pausedUntil = 0
         connection.pointee.state = .connecting
         let socket = ring.openSocket(family: address.pointee.family)
         guard socket >= 0 else {
@@ -129,6 +132,7 @@ extension LoadWorker {
         if connection.pointee.flags.contains(.tls) { channel(connection).pointee.free(&blocks) }
         if let carry = connection.pointee.carry { blocks.giveBack(carry) }
         connection.pointee.carry = nil
+        connection.pointee.pongs.clear(into: &blocks)
         if connection.pointee.socket >= 0 { ring.startClose(connection.pointee.socket) }
         connection.pointee.socket = -1
         // In open loop the timetable says how often one tries.

@@ -36,6 +36,8 @@ struct LoadConnection: BitwiseCopyable {
         static let sessionKept = Flags(rawValue: 256)
         /// The peer has said that it sends no more, and not just ended.
         static let sawEnd = Flags(rawValue: 512)
+        /// Bytes in flight are of `pongs`.
+        static let sendsPongs = Flags(rawValue: 1024)
     }
 
     /// The timeout of what is under way.
@@ -62,6 +64,13 @@ struct LoadConnection: BitwiseCopyable {
     var preambleLeft = 0
     /// Since when it could take another request.
     var idleSince: UInt64 = 0
+    /// A slow writer may send on, and a slow reader read on, from these moments on.
+    var sendPace = Pace()
+    var readPace = Pace()
+    /// When the last pause of a slow writer ended.
+    var pausedUntil: UInt64 = 0
+    /// Answers to pings of a WebSocket server, which go out between two messages.
+    var pongs = ByteQueue()
     /// Bytes of a head that came in pieces.
     var carry: UnsafeMutablePointer<Block>?
     var arrival = HeadArrival()
@@ -83,10 +92,16 @@ struct LoadPending: BitwiseCopyable {
     var intended: UInt64
     /// When it could have gone: its time had come and its connection was free.
     var readyAt: UInt64
+    /// How late the turn was that took it off the timetable.
+    var takenLate: UInt64
     /// When its first byte was given to the kernel; in a new connection, when that was begun.
     var sentAt: UInt64
     var entry: Int32
     var isMeasured: Bool
     /// `sentAt` is known.
     var isSent: Bool
+
+    /// What this program itself has added to the latency: how late it sent though a connection was free, or, where none was, how late
+    /// it looked at the time. A program that did not look would have found answers late, too.
+    var lag: UInt64 { max(sentAt &- min(readyAt, sentAt), takenLate) }
 }

@@ -16,7 +16,8 @@ struct LoadReport: Sendable {
 
     var isRefused: Bool { verdict.isBottleneck && !isForced }
     var seconds: Double { Double(tally.measuredNanoseconds) / 1e9 }
-    var achievedRate: Double { seconds > 0 ? Double(tally.answered) / seconds : 0 }
+    /// Answers by second of the measured time; one that comes late makes it neither longer nor fuller.
+    var achievedRate: Double { tally.rateNanoseconds > 0 ? Double(tally.answeredInTime) / (Double(tally.rateNanoseconds) / 1e9) : 0 }
 
     var json: JSONText {
         .object([

@@ -1,3 +1,10 @@
+/// An entry of the timetable whose time has come.
+struct DueEntry: BitwiseCopyable {
+    var intended: UInt64
+    /// When the turn began that took it up: later than `intended` by what this program slept or worked too long.
+    var takenAt: UInt64
+}
+
 /// When a thread's requests are due, and those whose time has come and that wait for a connection.
 struct LoadSchedule: ~Copyable {
     private let isOpenLoop: Bool
@@ -11,22 +18,24 @@ struct LoadSchedule: ~Copyable {
     private var next: UInt64?
     private let requestsMax: UInt64
     private var requestsBegun: UInt64 = 0
+    /// Entries after the warm-up that the timetable has given so far: all of them once it is exhausted.
+    private(set) var entriesDrawn: UInt64 = 0
 
-    private let queue: UnsafeMutablePointer<UInt64>
+    private let queue: UnsafeMutablePointer<DueEntry>
     private let queueCapacity: Int
     private var queueHead = 0
     private(set) var waiting = 0
 
-    /// When the entry before `next` was due.
-    private var lastDue: UInt64 = 0
     private var hasStarted = false
     private(set) var startAt: UInt64 = 0
     private(set) var hasBegun = false
     /// Nothing more will become due.
     private(set) var isExhausted = false
     private var isInterrupted = false
+    /// A number of requests was reached before the end of the time.
+    private(set) var isEndedByCount = false
     private var grace: UInt64?
-    /// The end of what was planned, or of what an interruption left of it.
+    /// The end of the measured time, or what an interruption left of it; `max` where only a number of requests ends it.
     private(set) var endsAt: UInt64 = .max
 
     init(_ plan: LoadPlan, thread: Int) {
@@ -49,15 +58,15 @@ struct LoadSchedule: ~Copyable {
 
     var measuredFrom: UInt64 { startAt &+ warmUpNanoseconds }
     func isMeasured(_ intended: UInt64) -> Bool { intended >= measuredFrom }
+    /// Whether an answer at this moment counts for the rate.
+    func isInMeasuredTime(_ now: UInt64) -> Bool { now >= measuredFrom && now <= endsAt }
 
     mutating func begin(at start: UInt64) {
         startAt = start
         hasBegun = true
-        if isOpenLoop {
-            advance()
-        } else {
-            endsAt = measuredFrom &+ durationNanoseconds
-        }
+        let planned = isOpenLoop ? timetableNanoseconds : durationNanoseconds
+        if planned < LoadPlan.unlimitedNanoseconds { endsAt = measuredFrom &+ planned }
+        if isOpenLoop { advance() }
     }
 
     /// When the loop has to look again; nil = no time in particular.
@@ -76,40 +85,39 @@ struct LoadSchedule: ~Copyable {
         }
         warmUp = nil
         if let time = main?.next() {
+            entriesDrawn &+= 1
             next = measuredFrom &+ time
             return
         }
         next = nil
         isExhausted = true
-        // The timetable's own end, not that of its last entry: rates count over all of it.
-        endsAt = timetableNanoseconds < LoadPlan.unlimitedNanoseconds ? measuredFrom &+ timetableNanoseconds : max(lastDue, measuredFrom)
+        isEndedByCount = main?.isEndedByCount ?? false
     }
 
     /// The next entry when it is due, taken out; nil when none is.
     @inline(__always)
-    mutating func takeDue(now: UInt64) -> UInt64? {
+    mutating func takeDue(now: UInt64) -> DueEntry? {
         guard let due = next, due <= now else { return nil }
-        lastDue = due
         advance()
-        return due
+        return DueEntry(intended: due, takenAt: now)
     }
 
     /// Puts a request behind the others that wait; false when too many do.
-    mutating func wait(_ intended: UInt64) -> Bool {
+    mutating func wait(_ entry: DueEntry) -> Bool {
         guard waiting < queueCapacity else { return false }
         var place = queueHead &+ waiting
         if place >= queueCapacity { place &-= queueCapacity }
-        queue[place] = intended
+        queue[place] = entry
         waiting &+= 1
         return true
     }
 
-    mutating func takeWaiting() -> UInt64? {
+    mutating func takeWaiting() -> DueEntry? {
         guard waiting > 0 else { return nil }
-        let intended = queue[queueHead]
+        let entry = queue[queueHead]
         queueHead = queueHead &+ 1 == queueCapacity ? 0 : queueHead &+ 1
         waiting &-= 1
-        return intended
+        return entry
     }
 
     // MARK: - Closed loop
@@ -120,6 +128,7 @@ struct LoadSchedule: ~Copyable {
         let measured = isMeasured(now)
         guard now < endsAt, !measured || requestsBegun < requestsMax else {
             isExhausted = true
+            isEndedByCount = now < endsAt
             return false
         }
         if measured { requestsBegun &+= 1 }
@@ -132,9 +141,9 @@ struct LoadSchedule: ~Copyable {
     mutating func interrupt(now: UInt64) {
         if isInterrupted { return }
         isInterrupted = true
+        if !isExhausted { endsAt = min(endsAt, now) }
         isExhausted = true
         next = nil
-        endsAt = now
         grace = now &+ min(timeoutNanoseconds, 1_000_000_000)
     }
 

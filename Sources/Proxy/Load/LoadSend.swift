@@ -4,7 +4,6 @@ import Glibc
 extension LoadWorker {
     /// Bytes that are made records of at a time.
     private static var sealedBytesMax: Int { 65_536 }
-    private static var paceNanoseconds: UInt64 { 100_000_000 }
 
     /// How much a slow writer sends at a time: ten pieces a second, and at least a byte.
     private var pieceBytes: Int { plan.writeRate > 0 ? max(1, plan.writeRate / 10) : .max }
@@ -21,6 +20,11 @@ extension LoadWorker {
         } else if connection.pointee.preambleLeft > 0 {
             let count = min(connection.pointee.preambleLeft, pieceBytes)
             startSend(connection, book.preamble.baseAddress! + (book.preamble.count &- connection.pointee.preambleLeft), count)
+        } else if !connection.pointee.pongs.isEmpty && connection.pointee.sentOffset == 0 {
+            connection.pointee.flags.insert([.sending, .sendsPongs])
+            connection.pointee.inFlight &+= 1
+            connection.pointee.sendingBytes = ring.startSend(
+                connection.pointee.socket, of: connection.pointee.pongs, more: false, token: token(.backendSend, connection))
         } else if connection.pointee.state == .open && connection.pointee.unsent > 0 {
             pushRequests(connection)
         }
@@ -53,11 +57,9 @@ extension LoadWorker {
     ) -> (bytes: UnsafeRawPointer, count: Int) {
         let request = pending(connection, index)
         if !request.pointee.isSent {
-            request.pointee.isSent = true
-            request.pointee.sentAt = ring.readClock().now
-            if request.pointee.isMeasured && plan.timetable != nil {
-                tally.lag.record(request.pointee.sentAt &- min(request.pointee.readyAt, request.pointee.sentAt))
-            }
+            // The pauses of a slow writer are wanted, and nobody's lag.
+            request.pointee.readyAt = max(request.pointee.readyAt, connection.pointee.pausedUntil)
+            noteSent(request)
         }
         let entry = book[Int(request.pointee.entry)]
         return (entry.pointee.bytes + offset, entry.pointee.count &- offset)
@@ -77,6 +79,9 @@ extension LoadWorker {
     private mutating func pushRecords(_ connection: UnsafeMutablePointer<LoadConnection>) {
         let channel = channel(connection)
         var room = min(Self.sealedBytesMax, pieceBytes)
+        if connection.pointee.preambleLeft == 0 && connection.pointee.sentOffset == 0 && !connection.pointee.pongs.isEmpty {
+            guard channel.pointee.seal(&connection.pointee.pongs, most: Self.sealedBytesMax, &blocks) else { return failToSeal(connection) }
+        }
         while channel.pointee.isOpen && room > 0 {
             let bytes: UnsafeRawPointer
             let count: Int
@@ -94,12 +99,7 @@ extension LoadWorker {
             let taken = channel.pointee.seal(bytes, count, &blocks)
             advance(connection, taken)
             room &-= taken
-            if taken < count {
-                // Without memory for records nothing can be sent in order any more.
-                failAll(connection, .tls, .tls)
-                close(connection)
-                return
-            }
+            if taken < count { return failToSeal(connection) }
         }
         guard !channel.pointee.sealed.isEmpty else { return }
         connection.pointee.flags.insert(.sending)
@@ -108,9 +108,17 @@ extension LoadWorker {
             connection.pointee.socket, of: channel.pointee.sealed, more: false, token: token(.backendSend, connection))
     }
 
+    /// Without memory for records nothing can be sent in order any more.
+    private mutating func failToSeal(_ connection: UnsafeMutablePointer<LoadConnection>) {
+        if connection.pointee.state == .opening { return failToOpen(connection, ENOMEM, .tls) }
+        failAll(connection, .tls, .tls)
+        close(connection)
+    }
+
     mutating func onSend(_ completion: Completion) {
         let connection = connections[completion.token.slot]
-        connection.pointee.flags.remove(.sending)
+        let wasPongs = connection.pointee.flags.contains(.sendsPongs)
+        connection.pointee.flags.remove([.sending, .sendsPongs])
         connection.pointee.inFlight &-= 1
         if connection.pointee.state == .closing { return }
         // A connection that takes no more may still have an answer for us: its end is told by what is received.
@@ -119,6 +127,8 @@ extension LoadWorker {
         tally.bytesSent &+= UInt64(sent)
         if connection.pointee.flags.contains(.tls) {
             channel(connection).pointee.sealed.consume(sent, into: &blocks)
+        } else if wasPongs {
+            connection.pointee.pongs.consume(sent, into: &blocks)
         } else {
             advance(connection, sent)
             if connection.pointee.sentOffset < 0 {
@@ -128,10 +138,11 @@ extension LoadWorker {
                 return
             }
         }
-        let isUnfinished = connection.pointee.unsent > 0 || connection.pointee.preambleLeft > 0
-        if plan.writeRate > 0 && isUnfinished {
+        guard plan.writeRate > 0 else { return push(connection) }
+        let due = connection.pointee.sendPace.next(after: sent, bytesPerSecond: plan.writeRate, now: clock.now)
+        if due > clock.now {
             connection.pointee.flags.insert(.paced)
-            wheel.set(&connection.pointee.sendTimer, clock.now &+ Self.paceNanoseconds)
+            wheel.set(&connection.pointee.sendTimer, due)
         } else {
             push(connection)
         }

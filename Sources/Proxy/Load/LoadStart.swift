@@ -11,17 +11,17 @@ extension LoadWorker {
                 }
                 let isMeasured = schedule.isMeasured(now)
                 if isMeasured { tally.started &+= 1 }
-                assign(connection, intended: now, isMeasured: isMeasured)
+                assign(connection, DueEntry(intended: now, takenAt: now), isMeasured: isMeasured)
             }
             return
         }
-        while let intended = schedule.takeDue(now: clock.now) {
-            let isMeasured = schedule.isMeasured(intended)
+        while let entry = schedule.takeDue(now: clock.now) {
+            let isMeasured = schedule.isMeasured(entry.intended)
             if isMeasured { tally.started &+= 1 }
-            if !schedule.wait(intended) && isMeasured { tally[.dropped] &+= 1 }
+            if !schedule.wait(entry) && isMeasured { tally[.dropped] &+= 1 }
         }
-        while schedule.waiting > 0, let connection = takeIdle(), let intended = schedule.takeWaiting() {
-            assign(connection, intended: intended, isMeasured: schedule.isMeasured(intended))
+        while schedule.waiting > 0, let connection = takeIdle(), let entry = schedule.takeWaiting() {
+            assign(connection, entry, isMeasured: schedule.isMeasured(entry.intended))
         }
     }
 
@@ -51,17 +51,17 @@ extension LoadWorker {
         idle.add(connection.pointee.timer.slot)
     }
 
-    private mutating func assign(_ connection: UnsafeMutablePointer<LoadConnection>, intended: UInt64, isMeasured: Bool) {
+    private mutating func assign(_ connection: UnsafeMutablePointer<LoadConnection>, _ due: DueEntry, isMeasured: Bool) {
         let place = pending(connection, connection.pointee.count)
-        let connects = connection.pointee.state == .closed
         place.initialize(
             to: LoadPending(
-                intended: intended, readyAt: max(intended, connection.pointee.idleSince), sentAt: clock.now,
-                entry: Int32(truncatingIfNeeded: book.pick(&random)), isMeasured: isMeasured, isSent: connects))
+                intended: due.intended, readyAt: max(due.intended, connection.pointee.idleSince), takenLate: due.takenAt &- due.intended,
+                sentAt: clock.now, entry: Int32(truncatingIfNeeded: book.pick(&turn, &random)), isMeasured: isMeasured, isSent: false))
         connection.pointee.count &+= 1
         connection.pointee.unsent &+= 1
         underWay &+= 1
-        if connects {
+        if connection.pointee.state == .closed {
+            noteSent(place)
             startConnect(connection)
             settle(connection)
             return
@@ -69,6 +69,17 @@ extension LoadWorker {
         if connection.pointee.count == 1 { setTimer(connection, plan.timeoutNanoseconds) }
         markDirty(connection)
         list(connection)
+    }
+
+    /// From now on a request is under way: the first of its bytes goes out, or the connection that it needs is opened.
+    mutating func noteSent(_ request: UnsafeMutablePointer<LoadPending>) {
+        request.pointee.isSent = true
+        request.pointee.sentAt = ring.readClock().now
+        if plan.timetable == nil {
+            request.pointee.intended = request.pointee.sentAt
+        } else if request.pointee.isMeasured {
+            tally.lag.record(request.pointee.lag)
+        }
     }
 
     mutating func markDirty(_ connection: UnsafeMutablePointer<LoadConnection>) {

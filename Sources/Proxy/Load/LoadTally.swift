@@ -29,9 +29,13 @@ enum LoadError: UInt8, CaseIterable {
 
 /// What one thread has counted, and at the end all of them.
 struct LoadTally: Sendable {
+    /// Entries of the timetable, without the warm-up; all of them when the run was not interrupted.
+    var planned: UInt64 = 0
     /// Whose time came, without the warm-up.
     var started: UInt64 = 0
     var answered: UInt64 = 0
+    /// Answers that came within the measured time, also to requests of the warm-up; those after its end are none of them.
+    var answeredInTime: UInt64 = 0
     /// By the first digit of the status, from 1 to 5.
     var responses = InlineArray<6, UInt64>(repeating: 0)
     var errors = InlineArray<7, UInt64>(repeating: 0)
@@ -46,10 +50,12 @@ struct LoadTally: Sendable {
     var latency = LatencyHistogram()
     /// From the moment of sending.
     var service = LatencyHistogram()
-    /// Between the two, where a connection was free.
+    /// How much of a latency is this program's: see `LoadPending.lag`.
     var lag = LatencyHistogram()
-    /// From the first measured moment to the last answer or the end of the timetable, whichever came later.
+    /// From the first measured moment to the last answer or the end of the measured time, whichever came later.
     var measuredNanoseconds: UInt64 = 0
+    /// The time in which `answeredInTime` came.
+    var rateNanoseconds: UInt64 = 0
     var cpuNanoseconds: UInt64 = 0
     /// Of the busiest thread over the measured time, 1 = a whole CPU.
     var cpuShareMax = 0.0
@@ -73,8 +79,10 @@ struct LoadTally: Sendable {
     var failed: UInt64 { errorsTotal + responses[4] + responses[5] }
 
     mutating func add(_ other: LoadTally) {
+        planned += other.planned
         started += other.started
         answered += other.answered
+        answeredInTime += other.answeredInTime
         for index in 0..<6 { responses[index] += other.responses[index] }
         for index in 0..<7 { errors[index] += other.errors[index] }
         bytesSent += other.bytesSent
@@ -88,6 +96,7 @@ struct LoadTally: Sendable {
         service.add(other.service)
         lag.add(other.lag)
         measuredNanoseconds = max(measuredNanoseconds, other.measuredNanoseconds)
+        rateNanoseconds = max(rateNanoseconds, other.rateNanoseconds)
         cpuNanoseconds += other.cpuNanoseconds
         cpuShareMax = max(cpuShareMax, other.cpuShareMax)
         busyShareMax = max(busyShareMax, other.busyShareMax)

@@ -24,7 +24,7 @@ struct LoadVerdict: Sendable, Equatable {
         let latency = tally.latency.nanoseconds(percentile: 99)
         if lag > Self.lagNanosecondsMax, Double(lag) > Self.lagShareMax * Double(latency) {
             reasons.append(
-                "one request in a hundred was sent \(lag / 1_000) us after its time though a connection was free; its latency says "
+                "one request in a hundred was taken up or sent \(lag / 1_000) us late by this program itself; its latency says "
                     + "\(latency / 1_000) us: lower the rate, or give the generator a CPU of its own (--cpu)")
         }
     }

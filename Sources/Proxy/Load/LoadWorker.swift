@@ -36,6 +36,8 @@ struct LoadWorker: ~Copyable {
     let responseFields: UnsafeMutableBufferPointer<FieldRange>
     let scratch: UnsafeMutableRawPointer
     var random: RandomSource
+    /// Of a book that is asked in turn.
+    var turn: Int
     var tally = LoadTally()
     var worstNanoseconds: UInt64 = 0
     /// Requests that were given to a connection and have not ended.
@@ -70,6 +72,7 @@ struct LoadWorker: ~Copyable {
         dirty = SlotQueue(capacity: count)
         schedule = LoadSchedule(plan, thread: thread)
         random = RandomSource(seed: mixed(plan.seed &+ 0x5EED) &+ UInt64(thread))
+        turn = thread
         address = .allocate(capacity: 1)
         address.initialize(to: plan.address)
         serverName = .allocate(capacity: max(plan.serverName.count, 1))
@@ -100,6 +103,8 @@ struct LoadWorker: ~Copyable {
             for slot in 0..<connections.capacity { list(connections[UInt32(slot)]) }
         } else {
             while settled < connections.capacity && !board.stop.load(ordering: .relaxed) {
+                // When none of so many could be opened, the rest would only take as long again.
+                if opened == 0 && settled >= Self.openingMax { break }
                 while begun < connections.capacity && begun &- settled < Self.openingMax {
                     let connection = connections[UInt32(begun)]
                     begun &+= 1
@@ -108,6 +113,8 @@ struct LoadWorker: ~Copyable {
                 }
                 tick()
             }
+            // Where another thread had more luck the run goes on, and these are opened when a request needs them.
+            for slot in begun..<connections.capacity { list(connections[UInt32(slot)]) }
         }
         board.opened.wrappingAdd(opened, ordering: .relaxed)
         board.ready.wrappingAdd(1, ordering: .releasing)
@@ -165,6 +172,7 @@ struct LoadWorker: ~Copyable {
         switch timer.pointee.kind {
         case .pace:
             connection.pointee.flags.remove(.paced)
+            connection.pointee.pausedUntil = clock.now
             push(connection)
         case .exchange: receive(connection)
         default: onTimeout(connection)
@@ -196,8 +204,8 @@ struct LoadWorker: ~Copyable {
     }
 
     private mutating func dropWaiting() {
-        while let intended = schedule.takeWaiting() {
-            if schedule.isMeasured(intended) { tally[.dropped] &+= 1 }
+        while let entry = schedule.takeWaiting() {
+            if schedule.isMeasured(entry.intended) { tally[.dropped] &+= 1 }
         }
     }
 
@@ -206,39 +214,16 @@ struct LoadWorker: ~Copyable {
         dropWaiting()
         for slot in 0..<connections.capacity { failAll(connections[UInt32(slot)], .timeout, .timeout) }
         usage.finish(clock.now, schedule, &tally)
-        let measured = max(lastAnswerAt, min(schedule.endsAt, clock.now))
-        tally.measuredNanoseconds = measured > schedule.measuredFrom ? measured &- schedule.measuredFrom : 0
+        tally.planned = schedule.entriesDrawn
+        let from = schedule.measuredFrom
+        if schedule.isEndedByCount || schedule.endsAt == .max {
+            tally.answeredInTime = tally.answered
+            tally.rateNanoseconds = max(lastAnswerAt, from) &- from
+            tally.measuredNanoseconds = tally.rateNanoseconds
+        } else {
+            tally.rateNanoseconds = max(schedule.endsAt, from) &- from
+            tally.measuredNanoseconds = max(lastAnswerAt, schedule.endsAt, from) &- from
+        }
         publish()
-    }
-}
-
-/// Places of connections in the order in which they came; each stands in it at most once.
-struct SlotQueue: ~Copyable {
-    private let slots: UnsafeMutablePointer<UInt32>
-    private let capacity: Int
-    private var head = 0
-    private(set) var count = 0
-
-    init(capacity: Int) {
-        self.capacity = max(capacity, 1)
-        slots = .allocate(capacity: self.capacity)
-    }
-
-    deinit { slots.deallocate() }
-
-    mutating func add(_ slot: UInt32) {
-        precondition(count < capacity, "a place stands twice in a queue")
-        var place = head &+ count
-        if place >= capacity { place &-= capacity }
-        slots[place] = slot
-        count &+= 1
-    }
-
-    mutating func take() -> UInt32? {
-        guard count > 0 else { return nil }
-        let slot = slots[head]
-        head = head &+ 1 == capacity ? 0 : head &+ 1
-        count &-= 1
-        return slot
     }
 }

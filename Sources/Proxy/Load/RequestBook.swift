@@ -12,6 +12,8 @@ struct RequestBook: @unchecked Sendable {
 
     private let entries: UnsafeMutableBufferPointer<Entry>
     private let weightTotal: UInt64
+    /// One after the other, and not by weight.
+    private let isInTurn: Bool
     /// What a WebSocket connection begins with; empty without WebSocket.
     let preamble: UnsafeRawBufferPointer
     /// The payload of a WebSocket message, as it has to come back.
@@ -19,8 +21,11 @@ struct RequestBook: @unchecked Sendable {
 
     /// Requests over HTTP.
     ///
-    /// - Parameter body: the bytes of a file that the mix names.
-    init(_ mix: RequestMix, authority: String, closes: Bool, body: (RequestMix.Body) -> [UInt8]) {
+    /// - Parameters:
+    ///   - inTurn: they are asked one after the other, and not by their weights.
+    ///   - body: the bytes of a body that the mix describes.
+    init(_ mix: RequestMix, authority: String, closes: Bool, inTurn: Bool = false, body: (RequestMix.Body) -> [UInt8]) {
+        isInTurn = inTurn
         entries = .allocate(capacity: max(mix.requests.count, 1))
         var sum: UInt64 = 0
         for (index, request) in mix.requests.enumerated() {
@@ -48,6 +53,7 @@ struct RequestBook: @unchecked Sendable {
         entries = .allocate(capacity: 1)
         entries.initialize(repeating: Entry(bytes: frame.baseAddress!, count: frame.count, method: .get, weightSum: 1))
         weightTotal = 1
+        isInTurn = false
     }
 
     var count: Int { entries.count }
@@ -55,10 +61,15 @@ struct RequestBook: @unchecked Sendable {
     @inline(__always)
     subscript(index: Int) -> UnsafeMutablePointer<Entry> { entries.baseAddress! + index }
 
-    /// One entry by the weights.
+    /// The next entry: by the weights, or the one whose turn it is, which `turn` remembers.
     @inline(__always)
-    func pick(_ random: inout RandomSource) -> Int {
+    func pick(_ turn: inout Int, _ random: inout RandomSource) -> Int {
         if entries.count == 1 { return 0 }
+        if isInTurn {
+            turn = turn < entries.count ? turn : turn % entries.count
+            defer { turn &+= 1 }
+            return turn
+        }
         let number = random.next(below: weightTotal)
         var low = 0
         var high = entries.count &- 1

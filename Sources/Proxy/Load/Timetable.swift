@@ -22,6 +22,8 @@ struct Timetable: Sendable {
     let count: UInt64?
     private let seed: UInt64
     private let countMax: UInt64
+    /// There are fewer entries than the time would hold; known only by drawing where `count` is nil.
+    private let isCutShort: Bool
 
     static let rateMax = 1e9
 
@@ -32,7 +34,8 @@ struct Timetable: Sendable {
         self.pace = pace
         self.durationNanoseconds = durationNanoseconds
         self.seed = seed
-        countMax = requestsMax > 0 ? requestsMax : .max
+        let most = requestsMax > 0 ? requestsMax : .max
+        countMax = most
         let seconds = Double(durationNanoseconds) / 1e9
         let whole: Double? =
             switch pace {
@@ -41,7 +44,9 @@ struct Timetable: Sendable {
             case .steps(let rates): rates.reduce(0) { $0 + Self.entries($1 * seconds / Double(rates.count)) }
             case .poisson: nil
             }
-        count = whole.map { min(UInt64(min($0, 1e18)), requestsMax > 0 ? requestsMax : .max) }
+        let held = whole.map { UInt64(min($0, 1e18)) }
+        count = held.map { min($0, most) }
+        isCutShort = held.map { $0 > most } ?? false
     }
 
     /// How many times `k` = 0, 1, … lie before the end where the curve of arrivals reaches `total`; what is not a whole number
@@ -73,20 +78,14 @@ struct Timetable: Sendable {
         Cursor(self, thread: thread, of: threads, random: RandomSource(seed: mixed(seed)), countMax: min(count ?? .max, countMax))
     }
 
-    /// The number of entries where only drawing them tells.
-    var countByDrawing: UInt64 {
-        var cursor = cursor(thread: 0, of: 1)
-        var number: UInt64 = 0
-        while cursor.next() != nil { number += 1 }
-        return number
-    }
-
     /// Walks over the entries of one thread; costs a few floating-point operations each.
     struct Cursor {
         private let pace: Pace
         private let durationNanoseconds: Double
         private let threads: Int
         private let countMax: UInt64
+        /// Once there are no more entries: whether their number was the reason, and not the time.
+        private(set) var isEndedByCount: Bool
         private var random: RandomSource
         /// Number of the entry to come, over all threads.
         private var index: UInt64 = 0
@@ -102,6 +101,7 @@ struct Timetable: Sendable {
             durationNanoseconds = Double(table.durationNanoseconds)
             self.threads = max(threads, 1)
             self.countMax = countMax
+            isEndedByCount = table.count == nil || table.isCutShort
             self.random = random
             toSkip = thread
         }
@@ -133,6 +133,7 @@ struct Timetable: Sendable {
                 last += random.nextExponential() / rate * 1e9
                 guard last < durationNanoseconds else {
                     index = countMax
+                    isEndedByCount = false
                     return nil
                 }
                 return last

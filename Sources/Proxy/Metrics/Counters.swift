@@ -18,7 +18,7 @@ enum WorkerCounter: Int, CaseIterable {
     // Backends.
     case backendConnects, backendConnectFailures, backendReuses, pipelinedRequests, pipelineResends
     // The ring.
-    case ticks, submissions, completions, bufferShortages, completionOverflows, acceptBackoffs
+    case ticks, enters, submissions, completions, bufferShortages, completionOverflows, acceptBackoffs
     // Logs.
     case logLines, logLinesDropped, logWriteErrors, eventsDropped
     // Memory, in bytes.

@@ -36,7 +36,7 @@ struct Origin: ~Copyable {
     let faults: OriginFaults
     var random: RandomSource
     /// Answers that wait for their time.
-    var delayed = DeadlineHeap(capacity: 4 * connectionsMax)
+    var delayed = DeadlineHeap(slots: connectionsMax)
     /// By slot of the connection; untouched memory without TLS.
     let channels: UnsafeMutablePointer<TLSChannel>
     private let gathering: Gathering
@@ -98,11 +98,11 @@ struct Origin: ~Copyable {
                 releaseIfDone(connection)
             }
         }
-        while let due = delayed.takeDue(now: clock.now) {
-            guard connections.isTaken(due.slot), connections.generation(due.slot) == due.generation else { continue }
-            let connection = connections[due.slot]
-            guard connection.pointee.flags.contains(.waits), connection.pointee.state == .answering else { continue }
+        while let slot = delayed.takeDue(now: clock.now) {
+            let connection = connections[slot]
             connection.pointee.flags.remove(.waits)
+            // TLS may have failed meanwhile: then it lingers.
+            guard connection.pointee.state == .answering else { continue }
             setTimer(connection, Self.progressNanoseconds)
             onRequestWhole(connection)
             if connection.pointee.state != .closing { goOn(connection) }
@@ -197,18 +197,23 @@ struct Origin: ~Copyable {
     /// Ends the connection now; its slot is free when the event is over and the kernel has nothing of it in hand.
     mutating func close(_ connection: UnsafeMutablePointer<OriginConnection>) {
         guard connection.pointee.state != .closing else { return }
-        connection.pointee.state = .closing
-        wheel.clear(&connection.pointee.timer)
+        beginClosing(connection)
         if connection.pointee.inFlight > 0 { ring.shutdownBoth(connection.pointee.socket) }
     }
 
     /// Breaks an answer off in a way that the peer can tell from its end.
     mutating func reset(_ connection: UnsafeMutablePointer<OriginConnection>) {
         ring.resetOnClose(connection.pointee.socket)
-        connection.pointee.flags.insert(.resets)
+        // A shutdown would end both as well, but say goodbye to the peer first.
         if connection.pointee.flags.contains(.receiving) { ring.startCancel(token(.clientReceive, connection)) }
+        if connection.pointee.flags.contains(.sending) { ring.startCancel(token(.clientSend, connection)) }
+        beginClosing(connection)
+    }
+
+    private mutating func beginClosing(_ connection: UnsafeMutablePointer<OriginConnection>) {
         connection.pointee.state = .closing
         wheel.clear(&connection.pointee.timer)
+        if connection.pointee.flags.contains(.waits) { delayed.remove(connection.pointee.timer.slot) }
     }
 
     /// Releases a closing connection; only at the end of an event, so that nobody holds what is gone.

@@ -11,7 +11,8 @@ extension Origin {
     mutating func begin(_ connection: UnsafeMutablePointer<OriginConnection>) {
         connection.pointee.plan = .nothing
         connection.pointee.sink = .discarded
-        connection.pointee.flags.remove([.headOnly, .breaksOff, .endsShort])
+        connection.pointee.flags.remove([.headOnly, .breaksOff, .endsShort, .isOld])
+        if request.versionMinor == 0 { connection.pointee.flags.insert(.isOld) }
         if request.method == .head { connection.pointee.flags.insert(.headOnly) }
         if !request.keepAlive { connection.pointee.flags.insert(.endsAfterAnswer) }
         connection.pointee.position = Int(queryNumber() % UInt64(OriginPattern.period))
@@ -87,13 +88,17 @@ extension Origin {
 
     private mutating func chooseWithFaults(_ connection: UnsafeMutablePointer<OriginConnection>) {
         let fault = faults.draw(&random)
-        if case .status(let status) = fault { return answerShort(connection, status) }
-        choose(connection)
         switch fault {
-        case .stall: connection.pointee.delayNanoseconds &+= settings.stallNanoseconds
+        case .status(let status): answerShort(connection, status)
+        // In place of an answer: nothing of one is chosen, of which an echo would send its part at once.
         case .reset: connection.pointee.plan = .reset
-        case .truncate: truncate(connection)
-        case .status, nil: break
+        case .stall:
+            choose(connection)
+            connection.pointee.delayNanoseconds &+= settings.stallNanoseconds
+        case .truncate:
+            choose(connection)
+            truncate(connection)
+        case nil: choose(connection)
         }
     }
 
@@ -120,11 +125,7 @@ extension Origin {
         let delay = connection.pointee.delayNanoseconds
         if delay > 0 {
             connection.pointee.delayNanoseconds = 0
-            let slot = connection.pointee.timer.slot
-            let due = clock.now &+ delay
-            guard delayed.add(DeadlineHeap.Entry(deadline: due, slot: slot, generation: connections.generation(slot))) else {
-                return close(connection)
-            }
+            delayed.set(connection.pointee.timer.slot, deadline: clock.now &+ delay)
             connection.pointee.flags.insert(.waits)
             setTimer(connection, delay &+ Self.progressNanoseconds)
             return
@@ -185,7 +186,7 @@ extension Origin {
         guard let length, length <= Self.bodyBytesMax else { return answerShort(connection, 404) }
         connection.pointee.plan = plan
         connection.pointee.remaining = connection.pointee.flags.contains(.breaksOff) ? (length &+ 1) / 2 : length
-        let isChunked = plan == .chunks && request.versionMinor > 0
+        let isChunked = plan == .chunks && !connection.pointee.flags.contains(.isOld)
         if plan == .chunks && !isChunked { return untilClose(connection, length) }
         hold(connection, status, "text/plain", isChunked ? .chunked : .length(length))
     }
@@ -273,7 +274,7 @@ extension Origin {
         if framing != .none { writer.append(type) }
         if connection.pointee.flags.contains(.endsAfterAnswer) {
             writer.append("\r\nConnection: close")
-        } else if request.versionMinor == 0 {
+        } else if connection.pointee.flags.contains(.isOld) {
             writer.append("\r\nConnection: keep-alive")
         }
         writer.append("\r\n\r\n")

@@ -30,7 +30,8 @@ struct OriginConnection: BitwiseCopyable {
         static let sendsPattern = Flags(rawValue: 64)
         /// The answer is broken off where its half has been sent.
         static let breaksOff = Flags(rawValue: 128)
-        static let resets = Flags(rawValue: 256)
+        /// The request at hand is of HTTP/1.0.
+        static let isOld = Flags(rawValue: 256)
         /// The answer to this request has no body, whatever its head says.
         static let headOnly = Flags(rawValue: 512)
         /// Some bytes of a head have come.

@@ -13,7 +13,7 @@ public func check(file: String, prints: Bool, plans: Bool) -> Int32 {
             write(effective.text ?? "", to: STDOUT_FILENO)
         }
         if plans {
-            let crew = Crew(wanted: settings.workers, machine: .current())
+            let crew = Crew(wanted: settings.workers, pinned: settings.pinsWorkers, machine: .current())
             let plan = ResourcePlan(settings: settings, crew: crew, openFiles: try OpenFiles.decide(settings).applied)
             write(plan.json.printed() + "\n", to: STDOUT_FILENO)
         }

@@ -43,6 +43,9 @@ final class ControlThread {
         guard let settings = handover.assignment.source.load().settings else {
             throw LaunchFailure("the configuration reads differently in the server process")
         }
+        if !settings.vectorCiphers { VectorCipher.forbid() }
+        // Before the rights go, and with `rootdir` the way to the library.
+        _ = VectorCipher.choice
         guard let secret = handover.assignment.ticketSecret.withBytes({ TLSTicketSecret(Array($0)) }) else {
             throw LaunchFailure("the supervisor sent no secret for the keys of tickets")
         }

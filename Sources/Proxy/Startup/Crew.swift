@@ -17,7 +17,7 @@ struct MachineShare: Equatable {
 /// How many workers run, and where.
 struct Crew: Equatable {
     var workers: Int
-    /// The CPU of each worker; empty when there are more workers than CPUs, which nothing could be pinned to well.
+    /// The CPU of each worker; empty when they are not to be pinned, or are more than the CPUs, which nothing could be pinned to well.
     var cpus: [Int]
 
     init(workers: Int, cpus: [Int]) {
@@ -25,10 +25,10 @@ struct Crew: Equatable {
         self.cpus = cpus
     }
 
-    init(wanted: Int?, machine: MachineShare) {
+    init(wanted: Int?, pinned: Bool = true, machine: MachineShare) {
         let available = max(1, machine.cpus.count)
         let allowed = machine.quota.map { max(1, Int($0.rounded(.up))) } ?? available
         workers = max(1, wanted ?? min(available, allowed))
-        cpus = workers <= machine.cpus.count ? Array(machine.cpus.prefix(workers)) : []
+        cpus = pinned && workers <= machine.cpus.count ? Array(machine.cpus.prefix(workers)) : []
     }
 }

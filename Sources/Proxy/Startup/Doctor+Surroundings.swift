@@ -113,6 +113,22 @@ extension Doctor {
         return .good("busy polling", "off", because: "workers wait in their rings, which do not spin")
     }
 
+    var recordCiphers: Finding {
+        switch facts.recordCiphers {
+        case .vector(let version):
+            return .good(
+                "AES-GCM", "libIPSec_MB \(version)", because: "has VAES and AVX-512, which this OpenSSL does not know: large bodies under TLS cost less")
+        case .notNeeded: return .good("AES-GCM", "OpenSSL's", because: "knows what instructions this CPU has")
+        case .notFound:
+            guard facts.hasVectorAES else {
+                return .good("AES-GCM", "OpenSSL's", because: "this CPU has no instructions for it that OpenSSL would not know")
+            }
+            return .advice(
+                "AES-GCM", "OpenSSL's, without this CPU's VAES", because: "OpenSSL knows it from 3.1 on; large bodies under TLS cost a quarter more",
+                remedy: "apt-get install libipsec-mb1, or use a distribution with a newer OpenSSL")
+        }
+    }
+
     var openSSL: Finding {
         let versions = facts.openSSL
         let crew = Crew(wanted: nil, machine: facts.machine)

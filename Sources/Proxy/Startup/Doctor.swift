@@ -6,7 +6,7 @@ struct Doctor {
     var findings: [Finding] {
         [kernel, ring, spareFeatures, minimumWait, processors, governor, clockSource, openFiles, lockedMemory, pipes]
             + [listenQueue, synBacklog, ports, buffers, notSent, congestionControl, slowStart, connectionTracking]
-            + networkDevices + [deviceBacklog, busyPolling, openSSL, kernelTLS, allocator, hugePages, systemCallFilter]
+            + networkDevices + [deviceBacklog, busyPolling, openSSL, recordCiphers, kernelTLS, allocator, hugePages, systemCallFilter]
     }
 
     /// Whether Weir can serve on this machine.

@@ -5,8 +5,11 @@ import Glibc
 /// - Parameters:
 ///   - results: folder of the results; nil = `results` of the folder of the lab.
 ///   - rounds: in place of the files' own; for a quick look.
+///   - acceptsNoise: measurements count whatever else the machine did meanwhile.
 /// - Returns: 1 when an experiment could not be run or is wrong, whatever the verdicts are.
-public func labRun(files: [String], results: String?, rounds: Int?, _ options: LabOptions) -> Int32 {
+public func labRun(
+    files: [String], results: String?, rounds: Int?, acceptsNoise: Bool, folder: String?, _ options: LabOptions
+) -> Int32 {
     do throws(LabFailure) {
         var experiments: [ExperimentSettings] = []
         var isWrong = false
@@ -16,7 +19,7 @@ public func labRun(files: [String], results: String?, rounds: Int?, _ options: L
             if let settings { all += configurationComplaints(settings) }
             for diagnostic in all { say("\(diagnostic)") }
             if all.contains(where: { $0.severity == .error }) { isWrong = true }
-            guard var settings else { continue }
+            guard var settings = settings?.placed(on: usableCPUs()) else { continue }
             if let rounds { settings.rounds = rounds }
             experiments.append(settings)
         }
@@ -29,8 +32,12 @@ public func labRun(files: [String], results: String?, rounds: Int?, _ options: L
         let runnable = plans.filter { $0.lacks.isEmpty }
         let changed = Set(runnable.flatMap(\.changes).map(\.path)).sorted()
         if !changed.isEmpty { try agree("change \(changed.joined(separator: ", ")) for a while", options) }
-        let folder = results ?? TuningFolder(options.folder).path + "/results"
-        var code = try LabRun(options.journalPath("lab"), results: folder).run(runnable.map(\.experiment))
+        var code: Int32 = 0
+        if !runnable.isEmpty {
+            let machine = try LabGuard(journalPath: options.journalPath("lab"), changesMachine: !changed.isEmpty, lock: try MachineLock())
+            let folder = results ?? TuningFolder(folder).path + "/results"
+            code = try LabRun(machine: machine, results: folder, acceptsNoise: acceptsNoise).run(runnable.map(\.experiment))
+        }
         for plan in plans where !plan.lacks.isEmpty {
             for lack in plan.lacks { say("\(plan.experiment.name) was not run: \(lack)") }
             code = 1
@@ -60,17 +67,13 @@ func configurationComplaints(_ experiment: ExperimentSettings) -> [Diagnostic] {
 private struct LabRun {
     let machine: LabGuard
     let results: String
-
-    init(_ journal: String, results: String) throws(LabFailure) {
-        machine = try LabGuard(journalPath: journal)
-        self.results = results
-    }
+    let acceptsNoise: Bool
 
     func run(_ experiments: [ExperimentSettings]) throws(LabFailure) -> Int32 {
         var template = Array("/tmp/weir-lab-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw LabFailure("cannot make a folder in /tmp: \(errorText(errno))") }
         let scratch = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        machine.scratch(scratch)
+        try machine.scratch(scratch)
         machine.handleSignals()
         var code: Int32 = 0
         for experiment in experiments {
@@ -90,7 +93,7 @@ private struct LabRun {
     }
 
     private func run(_ experiment: ExperimentSettings, _ scratch: String) throws(LabFailure) -> String {
-        let runner = ExperimentRunner(experiment, machine: machine, program: ownPath, folder: scratch)
+        let runner = ExperimentRunner(experiment, machine: machine, program: ownPath, folder: scratch, acceptsNoise: acceptsNoise)
         let measurements = try runner.run { write($0 + "\n", to: STDOUT_FILENO) }
         let verdict = ExperimentVerdict(experiment, measurements)
         let page = ExperimentPage(

@@ -64,7 +64,7 @@ private func prepare(
     let files = try OpenFiles.decide(settings)
     try files.apply()
     raiseLockedMemory()
-    let crew = Crew(wanted: settings.workers, machine: facts.machine)
+    let crew = Crew(wanted: settings.workers, pinned: settings.pinsWorkers, machine: facts.machine)
     let plan = ResourcePlan(settings: settings, crew: crew, openFiles: files.applied)
     var outside = outside
     if let path = settings.pidFilePath { outside.pidFile = try PidFile.claim(path) }

@@ -1,5 +1,4 @@
 import CUring
-import Glibc
 
 /// The command line of `weir load`, understood: every mistake in it has been told by then.
 struct LoadArguments {
@@ -51,7 +50,10 @@ struct LoadArguments {
         }
         guard (1...LoadPlan.pipelineMax).contains(request.pipeline) else { throw CommandComplaint("--pipeline: 1 to \(LoadPlan.pipelineMax)") }
         guard request.pipeline == 1 || !request.close else { throw CommandComplaint("--pipeline and --close exclude each other") }
-        guard (request.threads...100_000_000).contains(request.queue) else { throw CommandComplaint("--queue: at least one for each thread, at most 100000000") }
+        if let queue = request.queue {
+            guard !request.closed else { throw CommandComplaint("--queue is for timetables: with --closed nothing waits for a connection") }
+            guard (request.threads...100_000_000).contains(queue) else { throw CommandComplaint("--queue: at least one for each thread, at most 100000000") }
+        }
     }
 
     private mutating func checkRequests() throws(CommandComplaint) {
@@ -71,7 +73,18 @@ struct LoadArguments {
         guard !request.webSocket || (request.mix == nil && !request.close && request.method == nil && urls.count == 1) else {
             throw CommandComplaint("--websocket takes one URL, and neither --mix, --close nor --method")
         }
+        guard request.mix == nil || urls.count == 1 else { throw CommandComplaint("with --mix, its lines say what is asked: give one URL") }
+        try checkTLS()
+    }
+
+    private func checkTLS() throws(CommandComplaint) {
         guard !request.insecure || request.authorities == nil else { throw CommandComplaint("give --insecure or --ca, not both") }
+        if urls[0].isSecure { return }
+        let given = [
+            ("--insecure", request.insecure), ("--ca", request.authorities != nil), ("--server-name", request.serverName != nil),
+            ("--no-resumption", !request.resumes),
+        ]
+        for (option, isGiven) in given where isGiven { throw CommandComplaint("\(option) is for URLs that begin with https://") }
     }
 
     private static func urls(_ texts: [String]) throws(CommandComplaint) -> [LoadURL] {
@@ -135,7 +148,7 @@ extension LoadArguments {
     func plan() throws(LaunchFailure) -> LoadPlan {
         let url = urls[0]
         var plan = LoadPlan(book: try book(url))
-        plan.address = try address(url)
+        plan.address = try loadAddress(url, connect: request.connect)
         plan.warmUpNanoseconds = numbers.warmUp
         plan.timetable = timetable
         plan.durationNanoseconds = durationNanoseconds ?? LoadPlan.unlimitedNanoseconds
@@ -145,7 +158,7 @@ extension LoadArguments {
         plan.pipeline = request.pipeline
         plan.closes = request.close
         plan.timeoutNanoseconds = numbers.timeout
-        plan.queueMax = request.queue
+        plan.queueMax = request.queue ?? plan.queueMax
         plan.readRate = numbers.readRate
         plan.writeRate = numbers.writeRate
         plan.isWebSocket = request.webSocket
@@ -189,8 +202,19 @@ extension LoadArguments {
         }
         let mix = try mix()
         var bodies: [String: [UInt8]] = [:]
-        for case .file(let path) in mix.requests.map(\.body) where bodies[path] == nil { bodies[path] = try wholeFile(path) }
-        return RequestBook(mix, authority: url.authority, closes: request.close) { body in
+        var sum: UInt64 = 0
+        for body in mix.requests.map(\.body) {
+            switch body {
+            case .none: break
+            case .size(let bytes): sum += bytes
+            case .file(let path):
+                if bodies[path] == nil { bodies[path] = try wholeFile(path) }
+                sum += UInt64(bodies[path]?.count ?? 0)
+            }
+            // Each request lies in memory with its body.
+            guard sum <= RequestMix.bodyBytesMax else { throw LaunchFailure("the bodies of all requests have more than 1 GiB together") }
+        }
+        return RequestBook(mix, authority: url.authority, closes: request.close, inTurn: request.mix == nil) { body in
             switch body {
             case .none: []
             case .size(let bytes): Self.pattern(bytes)
@@ -218,47 +242,17 @@ extension LoadArguments {
     /// Printable bytes with a short period, easy to tell from what somebody else sends.
     private static func pattern(_ count: UInt64) -> [UInt8] { (0..<Int(count)).map { UInt8(ascii: "a") &+ UInt8($0 % 26) } }
 
-    /// Where connections go: to the address of `--connect`, or to that of the URL's host.
-    private func address(_ url: LoadURL) throws(LaunchFailure) -> SocketAddress {
-        guard let text = request.connect else { return try Self.resolve(url.host, url.port) }
-        do throws(AddressError) {
-            if text.hasPrefix("unix:") {
-                let path = try checkedUnixPath(String(text.dropFirst(5)))
-                if let address = SocketAddress(unixPath: path) { return address }
-            }
-        } catch {
-            throw LaunchFailure("--connect: '\(text)' \(error.sentence)")
-        }
-        let host: String
-        let port: UInt16
-        do throws(AddressError) {
-            (host, port) = try splitHostAndPort(text)
-        } catch {
-            throw LaunchFailure("--connect: '\(text)' \(error.sentence)")
-        }
-        return try Self.resolve(host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host, port)
-    }
-
-    private static func resolve(_ host: String, _ port: UInt16) throws(LaunchFailure) -> SocketAddress {
-        if let address = SocketAddress(literal: host, port: port) { return address }
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var found: UnsafeMutablePointer<addrinfo>?
-        let result = getaddrinfo(host, nil, &hints, &found)
-        defer { if let found { freeaddrinfo(found) } }
-        guard result == 0, let first = found?.pointee, let source = first.ai_addr,
-            let address = SocketAddress(copyingAddressOf: source)
-        else { throw LaunchFailure("cannot find the address of \(host): \(String(cString: gai_strerror(result)))") }
-        return address.withPort(port)
-    }
-
     // MARK: - For the report
 
     func report(_ plan: LoadPlan) -> LoadSettingsReport {
         LoadSettingsReport(mode: mode, rates: rates, plan: plan, durationNanoseconds: durationNanoseconds, requestsMax: request.requests)
     }
 
-    func planned(_ plan: LoadPlan) -> UInt64? { plan.timetable.map { $0.count ?? $0.countByDrawing } ?? request.requests }
+    /// Entries of the timetable; nil when nobody can know them: those of a Poisson timetable are counted by going through it.
+    func planned(_ plan: LoadPlan, _ tally: LoadTally, isInterrupted: Bool) -> UInt64? {
+        guard let timetable = plan.timetable else { return request.requests }
+        return timetable.count ?? (isInterrupted ? nil : tally.planned)
+    }
 
     func wantedRate(_ plan: LoadPlan) -> Double? { plan.timetable?.meanRate }
 }

@@ -31,7 +31,8 @@ public struct LoadRequest: Sendable {
     public var writeRate: String?
     public var webSocket = false
     public var timeout = "10s"
-    public var queue = 100_000
+    /// nil = the default, which only a timetable needs.
+    public var queue: Int?
     public var cpus: String?
     public var seed: UInt64 = 1
     public var json: String?
@@ -71,7 +72,8 @@ private func runLoad(_ request: LoadRequest, _ arguments: LoadArguments, allowed
         let tally = try run.run()
         let report = LoadReport(
             urls: arguments.urlTexts, settings: arguments.report(plan), tally: tally,
-            verdict: LoadVerdict(tally, isOpenLoop: plan.timetable != nil), planned: arguments.planned(plan),
+            verdict: LoadVerdict(tally, isOpenLoop: plan.timetable != nil),
+            planned: arguments.planned(plan, tally, isInterrupted: run.isInterrupted),
             wantedRate: arguments.wantedRate(plan), isInterrupted: run.isInterrupted, isForced: request.reportAnyway)
         try tell(report, request)
         if report.isRefused { return isBottleneckCode }
@@ -88,7 +90,9 @@ private func tell(_ report: LoadReport, _ request: LoadRequest) throws(LaunchFai
         let text = report.json.printed() + "\n"
         if path == "-" { write(text, to: STDOUT_FILENO) } else { try writeFile(text, path) }
     }
-    if let path = request.hdr, !report.isRefused { try writeFile(report.tally.latency.percentileText, path) }
+    if let path = request.hdr {
+        if report.isRefused { say("\(path) is not written: there are no figures to tell") } else { try writeFile(report.tally.latency.percentileText, path) }
+    }
 }
 
 private func writeFile(_ text: String, _ path: String) throws(LaunchFailure) {
@@ -102,10 +106,12 @@ private func writeFile(_ text: String, _ path: String) throws(LaunchFailure) {
 private func raiseOpenFiles(for plan: LoadPlan) throws(LaunchFailure) {
     let files = try OpenFiles.decide(GlobalSettings())
     try files.apply()
-    let needed = UInt64(plan.connections + 16 * plan.threads + 32)
+    // A new connection for each request is opened while the close of an old one stands in the ring, which has room for so many.
+    let closing = plan.closes ? min(plan.connections, 1_024 * plan.threads) : 0
+    let needed = UInt64(plan.connections + closing + 16 * plan.threads + 32)
     guard files.applied.soft >= needed else {
         throw LaunchFailure(
-            "\(plan.connections) connections need \(needed) descriptors, and there are \(files.applied.soft); raise the limit (ulimit -n)")
+            "\(plan.connections) connections\(plan.closes ? " with --close" : "") need \(needed) descriptors, and there are \(files.applied.soft); raise the limit (ulimit -n)")
     }
 }
 

@@ -12,7 +12,7 @@ public struct OriginRequest: Sendable {
     public var delay: String?
     public var delayDistribution: String?
     public var faults: String?
-    public var stallTime = "1s"
+    public var stallTime: String?
     public var seed: UInt64 = 1
     /// Certificate and key.
     public var tls: [String] = []
@@ -25,9 +25,11 @@ public struct OriginRequest: Sendable {
     /// Other ways to talk to the kernel, for experiments.
     public struct Lab: Sendable {
         public var noDefer = false
+        public var cooperative = false
         public var kernelPolling = false
         public var singleShot = false
         public var bufferBytes: String?
+        public var buffers: Int?
         /// `SUBMISSION:COMPLETION`
         public var ring: String?
         /// `TIME:COMPLETIONS`
@@ -53,6 +55,9 @@ public func origin(_ request: OriginRequest) -> Int32 {
 /// sysexits(3): the command line is wrong.
 let commandLineWrong: Int32 = 64
 
+/// Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn, which is 4,096 itself.
+private let listenQueue = 4_096
+
 private func serveAsOrigin(_ request: OriginRequest, _ settings: OriginSettings, _ cpus: [Int]) -> Int32 {
     do throws(LaunchFailure) {
         let watched = [SIGTERM, SIGINT]
@@ -63,7 +68,9 @@ private func serveAsOrigin(_ request: OriginRequest, _ settings: OriginSettings,
         // The proxy's way to read and open addresses, which wants a backend; this one is never looked at.
         let (settingsOrNone, diagnostics) = GlobalSettings.quick(listen: request.listen, to: ["127.0.0.1:1"])
         for diagnostic in diagnostics { write("\(diagnostic)\n", to: STDERR_FILENO) }
-        guard let global = settingsOrNone else { throw LaunchFailure("--listen names no address to listen on") }
+        guard var global = settingsOrNone else { throw LaunchFailure("--listen names no address to listen on") }
+        // All connections of a load come at once; a queue that is too short makes them wait for a second and more.
+        for index in global.servers.indices { global.servers[index].backlog = listenQueue }
         try OpenFiles.decide(global).apply()
         raiseLockedMemory()
         var settings = settings
@@ -147,8 +154,8 @@ extension OriginSettings {
         guard !request.listen.isEmpty else { throw CommandComplaint("--listen is missing; --listen 127.0.0.1:0 takes a free port") }
         guard (1...256).contains(request.threads) else { throw CommandComplaint("--threads: 1 to 256") }
         guard request.size == nil || request.sizes == nil else { throw CommandComplaint("give --size or --sizes, not both") }
-        if let size = request.size { sizes = .fixed(try CommandValues.size(size, "--size")) }
-        if let text = request.sizes { sizes = try CommandValues.distribution(text, "--sizes", CommandValues.size) }
+        if let size = request.size { sizes = .fixed(try Self.size(size, "--size")) }
+        if let text = request.sizes { sizes = try CommandValues.distribution(text, "--sizes", Self.size) }
         isChunked = request.chunked
         guard (200...599).contains(request.status), ![204, 304].contains(request.status) || sizes == .fixed(0) else {
             throw CommandComplaint("--status: 200 to 599, and 204 and 304 with --size 0")
@@ -158,14 +165,31 @@ extension OriginSettings {
         guard request.delay == nil || request.delayDistribution == nil else {
             throw CommandComplaint("give --delay or --delay-distribution, not both")
         }
-        if let delay = request.delay { delays = .fixed(try CommandValues.time(delay, "--delay")) }
+        if let delay = request.delay { delays = .fixed(try Self.time(delay, "--delay")) }
         if let text = request.delayDistribution {
-            delays = try CommandValues.distribution(text, "--delay-distribution", CommandValues.time)
+            delays = try CommandValues.distribution(text, "--delay-distribution", Self.time)
         }
         faults = try Self.faults(request.faults)
-        stallNanoseconds = try CommandValues.time(request.stallTime, "--stall-time")
+        if let text = request.stallTime {
+            guard faults.contains(where: { $0.kind == .stall }) else { throw CommandComplaint("--stall-time is for --fault stall:SHARE") }
+            stallNanoseconds = try Self.time(text, "--stall-time")
+        }
         guard request.tls.isEmpty || request.tls.count == 2 else { throw CommandComplaint("--tls takes two files: certificate and key") }
+        guard request.resumes || !request.tls.isEmpty else { throw CommandComplaint("--no-resumption is for --tls") }
         try setLab(request.lab)
+    }
+
+    /// What a law may draw at most: longer times and sizes would be cut to that without a word.
+    private static func time(_ text: String, _ option: String) throws(CommandComplaint) -> UInt64 {
+        let nanoseconds = try CommandValues.time(text, option)
+        guard nanoseconds <= Distribution.max else { throw CommandComplaint("\(option): at most \(Distribution.max / 1_000_000_000)s") }
+        return nanoseconds
+    }
+
+    private static func size(_ text: String, _ option: String) throws(CommandComplaint) -> UInt64 {
+        let bytes = try CommandValues.size(text, option)
+        guard bytes <= Distribution.max else { throw CommandComplaint("\(option): at most \(Distribution.max >> 30)g") }
+        return bytes
     }
 
     private static func faults(_ text: String?) throws(CommandComplaint) -> [OriginFault] {
@@ -193,13 +217,23 @@ extension OriginSettings {
     }
 
     private mutating func setLab(_ lab: OriginRequest.Lab) throws(CommandComplaint) {
-        ring.defersTaskRun = !lab.noDefer
+        guard [lab.noDefer, lab.cooperative, lab.kernelPolling].count(where: { $0 }) <= 1 else {
+            throw CommandComplaint("--lab-no-defer, --lab-cooperative and --lab-sqpoll leave one another out")
+        }
+        ring.defersTaskRun = !lab.noDefer && !lab.cooperative
+        ring.isCooperative = lab.cooperative
         ring.isPolledByKernel = lab.kernelPolling
         receivesOnce = lab.singleShot
         if let text = lab.bufferBytes {
             let bytes = try CommandValues.size(text, "--lab-buffer-bytes")
             guard (256...262_144).contains(bytes) else { throw CommandComplaint("--lab-buffer-bytes: 256 to 256k") }
             ring.backendBufferBytes = Int(bytes)
+        }
+        if let buffers = lab.buffers {
+            guard (16...32_768).contains(buffers), buffers.nonzeroBitCount == 1 else {
+                throw CommandComplaint("--lab-buffers: a power of two, 16 to 32768")
+            }
+            ring.backendBuffersMax = buffers
         }
         if let text = lab.ring {
             let sizes = text.split(separator: ":").map { UInt32($0) }

@@ -61,6 +61,7 @@ extension GlobalSettings {
             if self[keyPath: value] != running[keyPath: value] { words.append(word) }
         }
         compare("workers", \.workers)
+        compare("pin-workers", \.pinsWorkers)
         compare("daemonize", \.daemonize)
         compare("rootdir", \.rootDirectory)
         compare("user", \.user)
@@ -71,6 +72,7 @@ extension GlobalSettings {
         compare("admin-socket", \.adminSocketPath)
         compare("client-table-size", \.clientTableEntries)
         compare("splice-pipe-size", \.splicePipeBytes)
+        compare("vector-ciphers", \.vectorCiphers)
         return words
     }
 }

@@ -33,6 +33,9 @@ extension SystemFacts {
         }
         openSSL = .current
         kernelTLS = Self.kernelTLS()
+        recordCiphers = VectorCipher.choice
+        let flags = readTextFile("/proc/cpuinfo")?.split(separator: "\n").first { $0.hasPrefix("flags") }?.split(separator: " ") ?? []
+        hasVectorAES = flags.contains("vaes") && flags.contains("vpclmulqdq") && flags.contains("avx512vl")
     }
 
     /// What the kernel has of TLS, without making it load a module: where it lists what is loaded, that is looked at first.

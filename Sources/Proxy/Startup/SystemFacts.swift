@@ -70,6 +70,9 @@ struct SystemFacts: Equatable {
     var connectionTracking: ConnectionTracking?
     var kernelTLS = KernelTLS.works
     var openSSL = OpenSSLVersions(built: "3.5.0", loaded: "3.5.0")
+    var recordCiphers = VectorCipher.Choice.notNeeded
+    /// The CPU has the instructions that make AES-GCM several times as fast.
+    var hasVectorAES = false
 
     /// Asks the kernel. Reads /proc and /sys, and makes two small rings.
     static func gather() -> SystemFacts {

@@ -11,6 +11,8 @@ struct RecordCipher: BitwiseCopyable {
     /// What the next keys come from.
     var secret = TrafficSecret()
     private var context: OpaquePointer?
+    /// In place of OpenSSL's, where there is one.
+    private var vector: VectorCipher?
     /// What the sequence number is laid over: four bytes, then eight, as they stand in memory.
     private var ivStart: UInt32 = 0
     private var ivRest: UInt64 = 0
@@ -20,20 +22,28 @@ struct RecordCipher: BitwiseCopyable {
 
     /// Takes a key into use, the first or the next one; false when OpenSSL fails.
     mutating func use(_ key: inout TrafficKey, isSealing: Bool) -> Bool {
-        if context == nil, !make(key.suite, isSealing: isSealing) { return false }
+        if context == nil, vector == nil, !make(key.suite, isSealing: isSealing) { return false }
         let isSet = withUnsafeBytes(of: &key.key) {
-            EVP_CipherInit_ex(context, nil, nil, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), nil, isSealing ? 1 : 0)
+            if let vector {
+                vector.use($0.baseAddress!)
+                return true
+            }
+            return EVP_CipherInit_ex(context, nil, nil, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), nil, isSealing ? 1 : 0) == 1
         }
         withUnsafeBytes(of: &key.iv) {
             ivStart = $0.loadUnaligned(fromByteOffset: 0, as: UInt32.self)
             ivRest = $0.loadUnaligned(fromByteOffset: 4, as: UInt64.self)
         }
         sequence = key.sequence
-        return isSet == 1
+        return isSet
     }
 
     @inline(never)
     private mutating func make(_ suite: RecordSuite, isSealing: Bool) -> Bool {
+        if VectorCipher.isUsed {
+            vector = VectorCipher(suite, isSealing: isSealing)
+            if vector != nil { return true }
+        }
         guard let cipher = FetchedCiphers.all[suite], let made = EVP_CIPHER_CTX_new() else { return false }
         context = made
         return EVP_CipherInit_ex(made, cipher, nil, nil, nil, isSealing ? 1 : 0) == 1
@@ -43,6 +53,8 @@ struct RecordCipher: BitwiseCopyable {
     mutating func drop() {
         EVP_CIPHER_CTX_free(context)
         context = nil
+        vector?.free()
+        vector = nil
         ivStart = 0
         ivRest = 0
     }
@@ -74,6 +86,10 @@ struct RecordCipher: BitwiseCopyable {
         return withUnsafeMutableBytes(of: &nonce) {
             $0.storeBytes(of: ivStart, toByteOffset: 0, as: UInt32.self)
             $0.storeBytes(of: ivRest ^ number, toByteOffset: 4, as: UInt64.self)
+            if let vector {
+                vector.begin($0.baseAddress!, associated, associatedBytes)
+                return true
+            }
             return EVP_CipherInit_ex(context, nil, nil, nil, $0.baseAddress!.assumingMemoryBound(to: UInt8.self), -1) == 1
                 && EVP_CipherUpdate(context, nil, &count, associated, Int32(truncatingIfNeeded: associatedBytes)) == 1
         }
@@ -82,6 +98,10 @@ struct RecordCipher: BitwiseCopyable {
     /// Encrypts or decrypts the next `count` bytes of the record, of which there are never more than some 16 KiB.
     @inline(__always)
     func update(_ from: UnsafeRawPointer, _ count: Int, to place: UnsafeMutableRawPointer) -> Bool {
+        if let vector {
+            vector.update(from, count, to: place)
+            return true
+        }
         var done: Int32 = 0
         return EVP_CipherUpdate(
             context, place.assumingMemoryBound(to: UInt8.self), &done, from.assumingMemoryBound(to: UInt8.self),
@@ -91,6 +111,11 @@ struct RecordCipher: BitwiseCopyable {
     /// Ends a record that was sealed: writes its tag.
     @inline(__always)
     mutating func finish(_ tag: UnsafeMutableRawPointer) -> Bool {
+        if let vector {
+            vector.finish(tag)
+            sequence &+= 1
+            return true
+        }
         var none: Int32 = 0
         guard EVP_CipherFinal_ex(context, tag.assumingMemoryBound(to: UInt8.self), &none) == 1, none == 0,
             EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, Int32(Self.tagBytes), tag) == 1
@@ -102,6 +127,11 @@ struct RecordCipher: BitwiseCopyable {
     /// Ends a record that was opened: false = it is not what the peer has sealed.
     @inline(__always)
     mutating func check(_ tag: UnsafeMutableRawPointer) -> Bool {
+        if let vector {
+            guard vector.check(tag) else { return false }
+            sequence &+= 1
+            return true
+        }
         var none: Int32 = 0
         var nowhere: UInt8 = 0
         guard EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagBytes), tag) == 1,

@@ -27,6 +27,7 @@ extension Worker where Ring: ~Copyable {
         if backendsChanged { wait = min(wait ?? .max, Self.publishNanoseconds) }
         if queuesMayMove || handshakesMayMove || dirtyClients != noSlot || dirtyConnections != noSlot { wait = 0 }
         let entered = ring.enter(waitNanoseconds: wait, gathering: wait == 0 ? .none : gathering)
+        counters.store(ring.enters, at: WorkerCounter.enters.rawValue)
         if entered > 0 { count(.submissions, Int(entered)) }
         clock = ring.readClock()
         count(.ticks)

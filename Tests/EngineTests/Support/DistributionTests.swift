@@ -36,27 +36,51 @@ struct DistributionTests {
         #expect(samples(.uniform(0, .max), count: 1_000).allSatisfy { $0 <= Distribution.max })
     }
 
-    @Test("deadlines come out in order, none before its time, and no more go in than there is room for")
+    @Test("deadlines come out in order, none before its time")
     func heap() {
-        var heap = DeadlineHeap(capacity: 500)
+        var heap = DeadlineHeap(slots: 500)
         var random = RandomSource(seed: 1)
         var deadlines: [UInt64] = []
         for slot in 0..<500 {
             let deadline = random.next(below: 1_000)
             deadlines.append(deadline)
-            let fits = heap.add(DeadlineHeap.Entry(deadline: deadline, slot: UInt32(slot), generation: 1))
-            #expect(fits)
+            heap.set(UInt32(slot), deadline: deadline)
         }
-        let fits = heap.add(DeadlineHeap.Entry(deadline: 0, slot: 0, generation: 1))
-        #expect(!fits)
         let next = heap.next
         #expect(next == deadlines.min())
         var seen: [UInt64] = []
-        while let entry = heap.takeDue(now: 499) { seen.append(entry.deadline) }
+        while let slot = heap.takeDue(now: 499) { seen.append(deadlines[Int(slot)]) }
         #expect(seen == deadlines.filter { $0 <= 499 }.sorted())
-        while let entry = heap.takeDue(now: .max) { seen.append(entry.deadline) }
+        while let slot = heap.takeDue(now: .max) { seen.append(deadlines[Int(slot)]) }
         #expect(seen == deadlines.sorted())
         let isEmpty = heap.next == nil && heap.count == 0
         #expect(isEmpty)
+    }
+
+    @Test("a slot has one deadline, the last that it was given, and none once it is removed", arguments: [1, 2, 3] as [UInt64])
+    func removal(seed: UInt64) {
+        let slots: UInt64 = 100
+        var heap = DeadlineHeap(slots: Int(slots))
+        var random = RandomSource(seed: seed)
+        var expected: [UInt32: UInt64] = [:]
+        for step in 0..<20_000 {
+            let slot = UInt32(random.next(below: slots))
+            switch random.next(below: 4) {
+            case 0:
+                heap.remove(slot)
+                expected[slot] = nil
+            case 1:
+                let soonest = expected.values.min()
+                let taken = heap.takeDue(now: soonest ?? .max)
+                #expect(taken.flatMap { expected[$0] } == soonest, "step \(step), seed \(seed)")
+                if let taken { expected[taken] = nil }
+            default:
+                let deadline = random.next(below: 1_000)
+                heap.set(slot, deadline: deadline)
+                expected[slot] = deadline
+            }
+            let (next, count) = (heap.next, heap.count)
+            #expect(next == expected.values.min() && count == expected.count, "step \(step), seed \(seed)")
+        }
     }
 }

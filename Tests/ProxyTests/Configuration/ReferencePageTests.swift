@@ -16,7 +16,9 @@ struct ReferencePageTests {
             #expect(write(descriptor, expected, expected.count) == expected.count)
         }
         let written = try readConfigurationFile(Self.page)
-        #expect(written == expected, "run: WEIR_WRITE_PAGES=1 swift test --filter ReferencePageTests")
+        // The pages themselves would fill the terminal.
+        let isFresh = written == expected
+        #expect(isFresh, "run: WEIR_WRITE_PAGES=1 swift test --filter ReferencePageTests")
     }
 
     @Test("every word is on the page and in the help")

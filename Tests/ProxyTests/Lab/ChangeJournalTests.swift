@@ -49,17 +49,13 @@ struct ChangeJournalTests {
 
     @Test("the value before stands in the journal before the setting is changed")
     func ahead() throws {
-        let kernel = try MadeKernel(["queue": "128"])
+        let kernel = try MadeKernel(["real": "128"])
+        // A kernel that refuses whoever asks: what stands in the journal then was there before the refusal.
+        symlink("real", kernel.folder.path + "/queue")
         let journal = try kernel.journal()
-        // The kernel that refuses: the change is announced, and not made.
-        chmod(kernel.folder.path + "/queue", 0o444)
-        let isRefused = geteuid() != 0
-        if isRefused {
-            #expect(throws: LabFailure.self) { try journal.change("/queue", to: "256") }
-        } else {
-            try journal.change("/queue", to: "256")
-        }
-        #expect(readTextFile(kernel.journalPath)?.contains("set\t/queue\t128\t256\n") == true)
+        #expect(throws: LabFailure.self) { try journal.change("/queue", to: "256") }
+        #expect(kernel.files.read("/queue") == "128")
+        #expect(readTextFile(kernel.journalPath)?.hasSuffix("set\t/queue\t128\t256\n") == true)
     }
 
     @Test("a line that was being written when the machine stopped is not taken for a change")
@@ -88,10 +84,50 @@ struct ChangeJournalTests {
         let kernel = try MadeKernel(["queue": "128"])
         let journal = try kernel.journal()
         try journal.change("/queue", to: "256")
-        unlink(kernel.folder.path + "/queue")
+        let path = kernel.folder.path + "/queue"
+        rename(path, path + ".real")
+        symlink("queue.real", path)
         #expect(journal.restore().first?.isFailure == true)
-        _ = try kernel.folder.write("queue", "256\n")
+        rename(path + ".real", path)
         #expect(journal.restore() == [.restored(path: "/queue", to: "128")])
+    }
+
+    @Test("a setting that the kernel has no more is forgotten, with a word")
+    func gone() throws {
+        let kernel = try MadeKernel(["queue": "128", "other": "1"])
+        let journal = try kernel.journal()
+        try journal.change("/queue", to: "256")
+        try journal.change("/other", to: "2")
+        unlink(kernel.folder.path + "/queue")
+        let outcomes = journal.restore()
+        #expect(outcomes == [.restored(path: "/other", to: "1"), .gone(path: "/queue")])
+        #expect(!outcomes.contains(where: \.isFailure) && outcomes[1].sentence.contains("/queue is no more"))
+        #expect(journal.changes.isEmpty && readTextFile(kernel.journalPath) == "")
+    }
+
+    @Test("of several changes all are made or none, and what was changed before stays")
+    func allOrNone() throws {
+        let kernel = try MadeKernel(["queue": "128", "other": "1", "third": "5", "real": "0"])
+        symlink("real", kernel.folder.path + "/refused")
+        var journal: ChangeJournal? = try kernel.journal()
+        try journal?.changeAll([("/queue", "256"), ("/third", "6")])
+        #expect(throws: LabFailure.self) { try journal?.changeAll([("/queue", "512"), ("/other", "2"), ("/refused", "1")]) }
+        #expect(kernel.files.read("/queue") == "256" && kernel.files.read("/other") == "1" && kernel.files.read("/third") == "6")
+        // On disk as in memory: who comes later goes by the file.
+        #expect(journal?.changes.map(\.path) == ["/queue", "/third"])
+        journal = nil
+        let later = try kernel.journal()
+        #expect(later.changes.map(\.path) == ["/queue", "/third"] && later.changes.map(\.before) == ["128", "5"])
+        #expect(later.restore() == [.restored(path: "/third", to: "5"), .restored(path: "/queue", to: "128")])
+    }
+
+    @Test("what a journal holds can be told without its lock, and without making it")
+    func leftBehind() throws {
+        let kernel = try MadeKernel(["queue": "128"])
+        #expect(ChangeJournal.leftBehind(at: kernel.journalPath).isEmpty && access(kernel.journalPath, F_OK) != 0)
+        let journal = try kernel.journal()
+        try journal.change("/queue", to: "256")
+        #expect(ChangeJournal.leftBehind(at: kernel.journalPath).map(\.path) == ["/queue"])
     }
 
     @Test("a journal of an earlier start of the machine restores nothing, because the kernel has forgotten too")
@@ -102,7 +138,21 @@ struct ChangeJournalTests {
         #expect(kernel.files.read("/queue") == "128")
     }
 
-    @Test("two labs cannot work at one time")
+    @Test("whoever changes the machine excludes all others, whatever their journals are, until the last who holds the lock has ended")
+    func machineLock() throws {
+        let folder = try Folder()
+        var first: MachineLock? = try MachineLock(place: folder.path, patienceMilliseconds: 0)
+        let failure = #expect(throws: LabFailure.self) { try MachineLock(place: folder.path, patienceMilliseconds: 40) }
+        #expect(failure?.description.hasPrefix("another lab or profile is at work on this machine") == true)
+        // As a watcher holds it, which got the descriptor.
+        let copy = dup(try #require(first).descriptor)
+        first = nil
+        #expect(throws: LabFailure.self) { try MachineLock(place: folder.path, patienceMilliseconds: 0) }
+        close(copy)
+        #expect(throws: Never.self) { try MachineLock(place: folder.path, patienceMilliseconds: 0) }
+    }
+
+    @Test("two cannot work by one journal at one time")
     func locked() throws {
         let kernel = try MadeKernel(["queue": "128"])
         let first = try kernel.journal()
@@ -133,10 +183,14 @@ struct ChangeJournalTests {
         #expect(KernelFiles.value(in: "4096\t131072\t6291456") == "4096 131072 6291456")
     }
 
-    @Test("what a process may not set is said with the right that it lacks", .enabled(if: geteuid() == 0))
-    func lacks() {
-        #expect(KernelFiles().lack("/proc/sys/net/core/nothing")?.contains("this kernel has no") == true)
-        #expect(KernelFiles().lack("/proc/sys/kernel/osrelease") == nil || KernelFiles().lack("/proc/sys/kernel/osrelease")?.isEmpty == false)
+    @Test("what cannot be set is said with why, and what can be is not")
+    func lacks() throws {
+        let kernel = try MadeKernel(["queue": "128", "told": "6.18"])
+        chmod(kernel.folder.path + "/told", 0o444)
+        #expect(kernel.files.lack("/queue") == nil)
+        #expect(kernel.files.lack("/told") == "/told tells something and cannot be set, by nobody")
+        #expect(kernel.files.lack("/nothing")?.hasPrefix("this kernel has no /nothing") == true)
+        #expect(KernelFiles().lack("/proc/sys/kernel/osrelease")?.hasSuffix("cannot be set, by nobody") == true)
     }
 
     @Test("only settings of the kernel may be named")

@@ -45,6 +45,9 @@ struct ExperimentTests {
             ("question = 'x'\ntarget = origin\nknob splice { values = { on, off } }", "3:6: error: the origin reads no configuration"),
             ("question = 'x'\nrounds = 3\nknob splice { values = { on, off } }", "2:10: error: 'rounds' must be between 6 and 200, not 3"),
             ("question = 'x'\nscenario { tested-cpus = '1-0' }\nknob splice { values = { on, off } }", "2:26: error: 'tested-cpus' takes numbers of CPUs"),
+            ("question = 'x'\nscenario { rate = 10 }\nmetrics = { rate }\nknob splice { values = { on, off } }", "3:1: error: 'rate' is what the timetable says"),
+            ("question = 'x'\nmetrics = { sharing }\nknob splice { values = { on, off } }", "2:1: error: 'sharing' tells how figures come about"),
+            ("question = 'x'\nscenario { trickle = 10 }\nknob splice { values = { on, off } }", "2:1: error: 'trickle' is what happens during a 'rest'"),
             ("question = 'x'\nknob { values = { on, off } }", "2:1: error: 'knob' needs a title: knob NAME { … }"),
             ("question = 'x'\nquestions = 'y'\nknob splice { values = { on, off } }", "2:1: error: the top level knows no 'questions'; did you mean 'question'?"),
         ])
@@ -91,12 +94,40 @@ struct ExperimentTests {
         let folder = try Folder()
         var experiment = try #require(load(Self.good + "\nknob net.core.nothing { kind = sysctl values = { 1, 2 } }").settings)
         experiment.rounds = 6
-        let plan = ExperimentPlan(experiment, files: KernelFiles(root: folder.path))
+        let plan = ExperimentPlan(experiment, files: KernelFiles(root: folder.path), cpus: [0, 1, 2, 3])
         #expect(plan.changesMachine && plan.lacks.count == 1)
         #expect(plan.text.contains("A  copied, net.core.nothing 1  (what the others are compared with)"))
         #expect(plan.text.contains("changes /proc/sys/net/core/nothing: now 'unreadable', takes '1', '2', is put back after"))
         #expect(plan.text.contains("LACKS: this kernel has no /proc/sys/net/core/nothing"))
         #expect(plan.text.contains("6 rounds (A B C D D C B A …)"))
+    }
+
+    @Test("CPUs that the file leaves open are taken from those that the lab may use, as far as they go")
+    func places() throws {
+        var experiment = ExperimentSettings()
+        func places(_ cpus: [Int]) -> [[Int]] {
+            let scenario = experiment.placed(on: cpus).scenario
+            return [scenario.testedCPUs, scenario.otherCPUs]
+        }
+        #expect(places([0, 1]) == [[0], [1]] && places([4]) == [[4], [4]] && places([2, 5, 6, 7]) == [[2], [5, 6]])
+        experiment.scenario.testedCPUs = [1]
+        #expect(places([0, 1]) == [[1], [0]])
+    }
+
+    @Test("a CPU that the lab may not use is lacking")
+    func missingCPU() throws {
+        let experiment = try #require(load(Self.good).settings)
+        #expect(ExperimentPlan(experiment, cpus: [0, 1, 2, 3]).lacks.isEmpty)
+        let plan = ExperimentPlan(experiment, cpus: [0, 2])
+        #expect(plan.lacks.count == 1 && plan.text.contains("LACKS: CPU 1 and 3 is none of those that this process may use (0 and 2)"))
+    }
+
+    @Test("counters are asked for where they are wanted")
+    func admin() throws {
+        let experiment = try #require(load(Self.good).settings)
+        let text = experiment.configuration(experiment.variants[0], origin: "127.0.0.1:4711", admin: "/tmp/weir-lab-x/admin.sock")
+        #expect(ConfigurationFixture(text).load().settings?.adminSocketPath == "/tmp/weir-lab-x/admin.sock")
+        #expect(ConfigurationFixture(experiment.configuration(experiment.variants[0], origin: "127.0.0.1:1")).load().settings?.adminSocketPath == nil)
     }
 
     @Test("options are given, left out or given with a value")
@@ -143,6 +174,25 @@ struct ExperimentVerdictTests {
         #expect(verdict.sentence.contains("no different beyond the noise"))
     }
 
+    @Test("what a timetable fixes is shown and not judged")
+    func notJudged() throws {
+        var experiment = ExperimentSettings()
+        experiment.scenario.rate = 10_000
+        experiment.metrics = [.processorTime, .rate, .throughput, .sharing]
+        experiment.knobs = [KnobSettings(knob: Knob(kind: .setting, name: "splice"), values: ["on", "off"], labels: ["spliced", "copied"])]
+        func measurements() -> [Measurement] {
+            experiment.order.enumerated().map { turn, place in
+                let figure = (place.variant == 0 ? 10.0 : 9) + Double(turn) / 100
+                let figures: [Metric: Double] = [.processorTime: figure, .rate: figure, .throughput: figure, .sharing: figure]
+                return Measurement(round: place.round, variant: place.variant, turn: turn, figures: figures, loadResult: "{}", complaint: nil)
+            }
+        }
+        func verdicts() -> [String] { ExperimentVerdict(experiment, measurements()).rows.map(\.verdictText) }
+        #expect(verdicts() == ["better", "not judged", "not judged", "not judged"])
+        experiment.scenario.rate = 0
+        #expect(verdicts() == ["better", "worse", "worse", "not judged"])
+    }
+
     @Test("a machine that wanders is told, and does not spoil the comparison")
     func drift() throws {
         let verdict = verdict(factor: 1.2, drift: 0.6, rounds: 12)
@@ -173,5 +223,50 @@ struct ExperimentVerdictTests {
         #expect(raw["measurements"]?.elements.first?["load"]?["schema"]?.string == "weir-load/1")
         #expect(page.html.contains("<svg") && page.html.contains("question = &#39;&lt;b&gt;&#39;"))
         #expect(resultsPage([("made", raw)]).contains("made/index.html"))
+    }
+}
+
+@Suite("Measurements that count")
+struct MeasurementJudgeTests {
+    private let calm = MeasurementSurroundings(speed: 400)
+
+    @Test("a generator behind its timetable makes a measurement void, and in a closed loop it does not")
+    func bound() {
+        var late = calm
+        late.isGeneratorBound = true
+        var byTimetable = MeasurementJudge(hasTimetable: true, acceptsNoise: true)
+        var closed = MeasurementJudge(hasTimetable: false, acceptsNoise: false)
+        #expect(byTimetable.complaint(late) == "the load could not keep its timetable" && byTimetable.complaint(calm) == nil)
+        #expect(closed.complaint(late) == nil)
+    }
+
+    @Test("what others took of the machine makes it void, unless noise is accepted")
+    func noise() {
+        var foreign = calm
+        foreign.foreignShare = 0.4
+        var stolen = calm
+        stolen.stolenShare = 0.2
+        var judge = MeasurementJudge(hasTimetable: false, acceptsNoise: false)
+        #expect(judge.complaint(foreign) == "others took 40 % of a CPU" && judge.complaint(stolen) == "the hypervisor took 20 % of a CPU")
+        var patient = MeasurementJudge(hasTimetable: false, acceptsNoise: true)
+        #expect(patient.complaint(foreign) == nil && patient.complaint(stolen) == nil)
+    }
+
+    @Test("a CPU of another speed makes it void once the usual one is known")
+    func speed() {
+        var judge = MeasurementJudge(hasTimetable: false, acceptsNoise: false)
+        let slow = MeasurementSurroundings(speed: 300)
+        for _ in 0..<4 { #expect(judge.complaint(calm) == nil) }
+        #expect(judge.complaint(slow)?.hasPrefix("the speed of the CPU is -25") == true)
+        #expect(judge.complaint(calm) == nil)
+    }
+
+    @Test("what this process uses is nobody else's")
+    func ours() {
+        var surroundings = calm
+        let watch = SurroundingsWatch()
+        _ = computingSpeed(cpu: nil)
+        watch.end(into: &surroundings, load: nil)
+        #expect(surroundings.foreignShare.isFinite && surroundings.foreignShare >= 0 && !surroundings.isGeneratorBound)
     }
 }

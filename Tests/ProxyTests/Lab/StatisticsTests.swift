@@ -76,6 +76,34 @@ struct StatisticsTests {
         #expect(alarms <= 9, "\(alarms) of 300 without drift")
         #expect(Drift.check([1, 2, 3]) == nil)
     }
+
+    @Test("equal values are no order, and make a rise less surprising")
+    func driftWithTies() throws {
+        // Of the 70 ways to put four of each, one is this way up and one the other.
+        let steps = try #require(Drift.check([1, 1, 1, 1, 2, 2, 2, 2]))
+        #expect(abs(steps.probability - 2.0 / 70) < 1e-12 && !steps.isDrifting)
+        // One pair the wrong way round: 1 2 1 2, and as many the other way up; none at all: 1 1 2 2; of six.
+        #expect(abs(try #require(Drift.check([1, 2, 1, 2])).probability - 2.0 * 2 / 6) < 1e-12)
+        #expect(try #require(Drift.check([5, 5, 5, 5, 5])).probability == 1)
+        // Single values beside equal ones, against all orders counted out.
+        let values = [3.0, 1, 2, 1, 4]
+        func inversions(_ values: [Double]) -> Int {
+            values.indices.reduce(0) { sum, first in sum + values[(first + 1)...].count { $0 < values[first] } }
+        }
+        var counts: [Int] = []
+        func permute(_ chosen: [Double], _ rest: [Double]) {
+            if rest.isEmpty { counts.append(inversions(chosen)) }
+            for at in rest.indices {
+                var less = rest
+                less.remove(at: at)
+                permute(chosen + [rest[at]], less)
+            }
+        }
+        permute([], values)
+        let fewer = inversions(values)
+        let expected = min(1, 2 * Double(counts.count { $0 <= fewer }) / Double(counts.count))
+        #expect(abs(try #require(Drift.check(values)).probability - expected) < 1e-12)
+    }
 }
 
 @Suite("Verdicts over many metrics")

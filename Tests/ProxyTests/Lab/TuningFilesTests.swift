@@ -29,11 +29,69 @@ struct TuningFilesTests {
             for line in loaded.settings?.lines ?? [] {
                 guard let experiment = line.experiment else { continue }
                 #expect(Self.experiments.contains(experiment + ".conf"), "\(name): \(line.knob.name)")
-                // The list of results is there once they are kept; then each one that is named must be.
-                guard access(Self.folder + "/results/index.html", F_OK) == 0 else { continue }
                 #expect(access("\(Self.folder)/results/\(experiment)/raw.json", F_OK) == 0, "\(name): \(line.knob.name) was not measured")
             }
         }
+    }
+
+    @Test("a setting of the kernel that a profile has from an experiment has a value there that was measured")
+    func measuredValues() throws {
+        for name in Self.profiles {
+            let profile = try #require(loadProfile(path: "\(Self.folder)/profiles/\(name)", environment: [:], read: readConfigurationFile).settings)
+            for line in profile.lines {
+                guard let experiment = line.experiment, let bytes = readBytes("\(Self.folder)/results/\(experiment)/raw.json") else { continue }
+                let source = try #require(JSONText(parsing: bytes)["source"]?.string)
+                let loaded = loadExperiment(path: experiment + ".conf", environment: [:]) { (_: String) throws(ReadFailure) in Array(source.utf8) }
+                let knobs = try #require(loaded.settings, "\(loaded.diagnostics)").knobs.filter { $0.knob.name == line.knob.name }
+                // Some lines rest on an experiment that varied something else with the same effect.
+                guard let knob = knobs.first else { continue }
+                let value = try #require(line.value)
+                let taken = Self.sameFlags[value] ?? [value]
+                #expect(knob.values.contains { taken.contains($0) }, "\(name): \(line.knob.name) = \(value) was not measured by \(experiment)")
+            }
+        }
+    }
+
+    private static let sameFlags = ["true": ["true", "on"], "false": ["false", "off"]]
+
+    @Test("the list of results names every result that is kept")
+    func list() throws {
+        let page = try #require(readTextFile(Self.folder + "/results/index.html"))
+        let results = directoryEntries(Self.folder + "/results").filter { access("\(Self.folder)/results/\($0)/raw.json", F_OK) == 0 }
+        #expect(results.count >= 8)
+        for name in results { #expect(page.contains("\(name)/index.html"), "\(name)") }
+    }
+
+    @Test("lines of units and of limits say the same in the profile of every machine and in the files for it")
+    func sameLimits() throws {
+        let path = Self.folder + "/profiles/baseline.conf"
+        let lines = try #require(loadProfile(path: path, environment: [:], read: readConfigurationFile).settings).lines
+        let unit = try #require(readTextFile(Self.folder + "/systemd/weir.conf")).split(separator: "\n")
+        let limits = try #require(readTextFile(Self.folder + "/limits/weir.conf")).split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
+        for line in lines {
+            let value = try #require(line.value)
+            if line.knob.kind == .unit { #expect(unit.contains { $0 == "\(line.knob.name)=\(value)" }, "\(line.knob.name)") }
+            if line.knob.kind == .limit { #expect(limits.contains("\(line.knob.name) \(value)"), "\(line.knob.name)") }
+        }
+        #expect(lines.contains { $0.knob.kind == .unit } && lines.contains { $0.knob.kind == .limit })
+    }
+
+    @Test("a profile names no page and no file that is not there")
+    func evidence() throws {
+        let folder = TuningFolder(Self.folder)
+        var line = ProfileLine(knob: Knob(kind: .setting, name: "splice"))
+        line.experiment = "pipe-size"
+        #expect(line.evidence(in: folder) == "measured: \(Self.folder)/results/pipe-size/index.html")
+        let empty = try Folder()
+        #expect(line.evidence(in: TuningFolder(empty.path)) == "measured by an experiment that is not here: pipe-size")
+        mkdir(empty.path + "/experiments", 0o755)
+        let file = try empty.write("experiments/pipe-size.conf", "")
+        #expect(line.evidence(in: TuningFolder(empty.path)) == "no result is here; measure it: weir lab run \(file)")
+        unlink(file)
+        rmdir(empty.path + "/experiments")
+        line.experiment = nil
+        line.notMeasurable = "no network"
+        #expect(line.evidence(in: folder) == "not measurable here: no network")
     }
 
     @Test("the settings of a profile are words of the configuration with values that it takes")

@@ -77,6 +77,28 @@ struct LoadReportTests {
         #expect(!LoadVerdict(tally(lag: [5_000_000], latency: [6_000_000]), isOpenLoop: false).isBottleneck)
     }
 
+    @Test("the lag of a request is what it was sent late though a connection was free, or what its time was looked at late")
+    func requestLag() {
+        func lag(readyAt: UInt64, takenLate: UInt64, sentAt: UInt64) -> UInt64 {
+            LoadPending(intended: 1_000, readyAt: readyAt, takenLate: takenLate, sentAt: sentAt, entry: 0, isMeasured: true, isSent: true).lag
+        }
+        #expect(lag(readyAt: 1_000, takenLate: 300, sentAt: 1_400) == 400)
+        // Its connection was busy until it was sent, and meanwhile nobody looked at the time.
+        #expect(lag(readyAt: 9_000, takenLate: 700, sentAt: 9_010) == 700)
+        #expect(lag(readyAt: 9_000, takenLate: 0, sentAt: 9_010) == 10)
+        #expect(lag(readyAt: 9_000, takenLate: 0, sentAt: 8_990) == 0)
+    }
+
+    @Test("the rate is of the answers that came in its time, and not of the late ones")
+    func rate() {
+        var tally = tally()
+        (tally.answered, tally.answeredInTime) = (105, 100)
+        (tally.measuredNanoseconds, tally.rateNanoseconds) = (9_000_000_000, 2_000_000_000)
+        #expect(report(tally).achievedRate == 50)
+        #expect(report(tally).seconds == 9)
+        #expect(report(LoadTally()).achievedRate == 0)
+    }
+
     private func report(_ tally: LoadTally, isForced: Bool = false) -> LoadReport {
         let plan = LoadPlan(book: RequestBook(RequestMix([RequestMix.Request()]), authority: "a", closes: false) { _ in [] })
         return LoadReport(

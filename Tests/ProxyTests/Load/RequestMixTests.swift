@@ -43,10 +43,21 @@ struct RequestMixTests {
         let book = RequestBook(mix, authority: "a", closes: false) { _ in [] }
         var random = RandomSource(seed: 3)
         var counts = [0, 0, 0]
-        for _ in 0..<100_000 { counts[book.pick(&random)] += 1 }
+        var turn = 0
+        for _ in 0..<100_000 { counts[book.pick(&turn, &random)] += 1 }
         #expect(abs(counts[0] - 70_000) < 1_000)
         #expect(abs(counts[1] - 25_000) < 1_000)
         #expect(abs(counts[2] - 5_000) < 500)
+    }
+
+    @Test("a book that is asked in turn goes round, from any beginning")
+    func inTurn() {
+        let book = RequestBook(RequestMix([1, 9, 1].map { RequestMix.Request(weight: $0) }), authority: "a", closes: false, inTurn: true) { _ in [] }
+        var random = RandomSource(seed: 3)
+        var turn = 0
+        #expect((0..<7).map { _ in book.pick(&turn, &random) } == [0, 1, 2, 0, 1, 2, 0])
+        turn = 5
+        #expect((0..<4).map { _ in book.pick(&turn, &random) } == [2, 0, 1, 2])
     }
 
     private func bytes(_ request: RequestMix.Request, closes: Bool = false, body: [UInt8] = []) -> String {

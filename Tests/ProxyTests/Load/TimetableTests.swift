@@ -75,7 +75,6 @@ struct TimetableTests {
         #expect(times == entries(Timetable(.poisson(1_000), durationNanoseconds: 20 * Self.second, seed: 7))[0])
         #expect(times != entries(Timetable(.poisson(1_000), durationNanoseconds: 20 * Self.second, seed: 8))[0])
         #expect(table.count == nil)
-        #expect(table.countByDrawing == UInt64(times.count))
         // 20,000 expected, a standard deviation of 141.
         #expect(abs(times.count - 20_000) < 700)
         let gaps = zip(times, times.dropFirst()).map { Double($1 - $0) }
@@ -89,5 +88,21 @@ struct TimetableTests {
         let table = Timetable(pace, durationNanoseconds: 10 * Self.second, requestsMax: 250, seed: 1)
         #expect(entries(table)[0].count == 250)
         #expect(entries(table, threads: 4).map(\.count).reduce(0, +) == 250)
+    }
+
+    private func isEndedByCount(_ table: Timetable, thread: Int, of threads: Int) -> Bool {
+        var cursor = table.cursor(thread: thread, of: threads)
+        while cursor.next() != nil {}
+        return cursor.isEndedByCount
+    }
+
+    @Test(
+        "each thread knows whether its timetable was ended by the number of requests or by the time",
+        arguments: [Timetable.Pace.constant(100), .ramp(from: 50, to: 150), .poisson(100), .steps([100, 100])])
+    func endings(pace: Timetable.Pace) {
+        for (requestsMax, isByCount) in [(0, false), (50, true), (1_000, false)] as [(UInt64, Bool)] {
+            let table = Timetable(pace, durationNanoseconds: 2 * Self.second, requestsMax: requestsMax, seed: 5)
+            #expect((0..<3).allSatisfy { isEndedByCount(table, thread: $0, of: 3) == isByCount }, "\(requestsMax)")
+        }
     }
 }

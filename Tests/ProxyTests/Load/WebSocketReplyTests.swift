@@ -4,20 +4,36 @@ import Testing
 
 @Suite("Echo of WebSocket messages, RFC 6455 §5.2")
 struct WebSocketReplyTests {
-    /// Feeds bytes in pieces; the first event that is not a wish for more.
+    /// Feeds bytes in pieces; the first event that is neither a wish for more nor a ping.
     private func read(_ bytes: [UInt8], expecting payload: String, pieces: Int) -> WebSocketReply.Event {
+        var pongs: [[UInt8]] = []
+        return read(bytes, expecting: payload, pieces: pieces, &pongs)
+    }
+
+    private func read(_ bytes: [UInt8], expecting payload: String, pieces: Int, _ pongs: inout [[UInt8]]) -> WebSocketReply.Event {
         var reply = WebSocketReply()
         let expected = Array(payload.utf8)
         return expected.withUnsafeBytes { expected in
             var start = 0
             while start < bytes.count {
                 let piece = Array(bytes[start..<min(bytes.count, start + pieces)])
-                let event = piece.withUnsafeBytes { reply.next($0.baseAddress!, $0.count, from: 0, expected: expected) }
-                if event != .needMore { return event }
+                var from = 0
+                while case let event = piece.withUnsafeBytes({ reply.next($0.baseAddress!, $0.count, from: from, expected: expected) }), event != .needMore {
+                    guard case .ping(let next) = event else { return event }
+                    from = next
+                    pongs.append(pong(reply))
+                }
                 start += piece.count
             }
             return .needMore
         }
+    }
+
+    /// The frame that answers a ping, its payload without the mask.
+    private func pong(_ reply: WebSocketReply) -> [UInt8] {
+        var frame = InlineArray<131, UInt8>(repeating: 0)
+        let length = reply.writePong(mask: 0xA1B2_C3D4, to: &frame)
+        return (0..<2).map { frame[$0] } + (6..<max(length, 6)).map { frame[$0] ^ [0xD4, 0xC3, 0xB2, 0xA1][($0 - 6) % 4] }
     }
 
     private func isMessage(_ event: WebSocketReply.Event) -> Bool {
@@ -37,6 +53,15 @@ struct WebSocketReplyTests {
         #expect(isMessage(read(bytes, expecting: "hello", pieces: pieces)))
     }
 
+    @Test("each ping has a pong with its own bytes, however both are cut", arguments: 1...8)
+    func pings(pieces: Int) {
+        var pongs: [[UInt8]] = []
+        let longest = String(repeating: "p", count: 125)
+        let bytes = frame(0x89, "") + frame(0x02, "he") + frame(0x89, "ping!") + frame(0x8A, "unasked") + frame(0x89, longest) + frame(0x80, "llo")
+        #expect(isMessage(read(bytes, expecting: "hello", pieces: pieces, &pongs)))
+        #expect(pongs == [[0x8A, 0x80], [0x8A, 0x85] + Array("ping!".utf8), [0x8A, 0xFD] + Array(longest.utf8)])
+    }
+
     @Test("long lengths are read", arguments: [1, 7, 4_096])
     func long(pieces: Int) {
         let payload = String(repeating: "x", count: 70_000)
@@ -51,6 +76,8 @@ struct WebSocketReplyTests {
         #expect(read(frame(0x82, "hello!"), expecting: "hello", pieces: 99) == .failed)
         #expect(read([0x82, 0x85, 1, 2, 3, 4, 0, 0, 0, 0, 0], expecting: "hello", pieces: 99) == .failed)
         #expect(read(frame(0xC2, "hello"), expecting: "hello", pieces: 99) == .failed)
+        #expect(read(frame(0x09, "a ping in parts"), expecting: "hello", pieces: 99) == .failed)
+        #expect(read([0x89, 126, 0, 200], expecting: "hello", pieces: 99) == .failed)
         #expect(read([0x82, 127, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], expecting: "hello", pieces: 99) == .failed)
     }
 

@@ -20,6 +20,13 @@ struct CrewTests {
         #expect(Crew(wanted: 2, machine: MachineShare(cpus: [5, 7, 9], quota: nil)).cpus == [5, 7])
     }
 
+    @Test("workers that are not to be pinned are as many, on no CPU of their own")
+    func unpinned() {
+        let crew = Crew(wanted: nil, pinned: false, machine: MachineShare(cpus: [0, 1], quota: nil))
+        #expect(crew.workers == 2)
+        #expect(crew.cpus.isEmpty)
+    }
+
     @Test("more workers than processors are not pinned")
     func tooMany() {
         let crew = Crew(wanted: 4, machine: MachineShare(cpus: [0, 1], quota: nil))

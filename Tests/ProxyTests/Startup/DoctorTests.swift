@@ -68,6 +68,10 @@ struct DoctorTests {
             Harm("net.core.netdev_max_backlog", .advice) { $0.deviceBacklogMax = 300 },
             Harm("busy polling", .advice) { $0.busyPollMicroseconds = 50 },
             Harm("OpenSSL", .advice) { $0.openSSL = OpenSSLVersions(built: "3.2.0", loaded: "3.0.22") },
+            Harm("AES-GCM", .advice) {
+                $0.recordCiphers = .notFound
+                $0.hasVectorAES = true
+            },
             Harm("OpenSSL", .advice) {
                 $0.openSSL = OpenSSLVersions(built: "3.0.22", loaded: "3.0.22")
                 $0.machine.cpus = [0, 1, 2, 3]
@@ -114,6 +118,17 @@ struct DoctorTests {
     func openSSL() throws {
         let finding = try finding("OpenSSL") { $0.openSSL = OpenSSLVersions(built: "3.0.20", loaded: "3.0.22") }
         #expect(finding.weight == .good && finding.state == "3.0.22, built against 3.0.20")
+    }
+
+    @Test("who computes AES-GCM is told, and another library is advised only where it would be faster")
+    func recordCiphers() throws {
+        #expect(try finding("AES-GCM") { $0.recordCiphers = .vector(version: "1.3.0") }.state == "libIPSec_MB 1.3.0")
+        #expect(try finding("AES-GCM") { $0.recordCiphers = .notFound }.weight == .good)
+        let finding = try finding("AES-GCM") {
+            $0.recordCiphers = .notNeeded
+            $0.hasVectorAES = true
+        }
+        #expect(finding.weight == .good && finding.state == "OpenSSL's")
     }
 
     @Test("what a remedy says to write in the configuration is a word of it")

@@ -113,9 +113,11 @@ struct AcceptedProxyTests {
     @Test("the time for the first head holds for the PROXY head too")
     func slow() throws {
         try withFront("accept", [.headerTimeout(300)]) { proxy in
-            let client = try proxy.connect()
-            try client.send("PROXY TCP4 198.51")
-            let time = try elapsed { try client.expectClosed() }
+            let time = try elapsed {
+                let client = try proxy.connect()
+                try client.send("PROXY TCP4 198.51")
+                try client.expectClosed()
+            }
             #expect(expectedSpan(of: .milliseconds(300)).contains(time))
         }
     }

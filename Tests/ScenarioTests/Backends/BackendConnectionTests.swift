@@ -137,8 +137,10 @@ struct BackendConnectionTests {
     func idleTime() throws {
         let backend = try ScriptedBackend()
         try withProxy(to: backend, downstream: [.connectionsMax(8), .idleTimeout(200)], connections: 0) { proxy in
-            #expect(try proxy.connect().get("/", answeredBy: backend).status == 200)
-            let time = try elapsed { try backend.connections[0].expectClosed() }
+            let time = try elapsed {
+                #expect(try proxy.connect().get("/", answeredBy: backend).status == 200)
+                try backend.connections[0].expectClosed()
+            }
             #expect(expectedSpan(of: .milliseconds(200)).contains(time))
             #expect(try proxy.connect().get("/", answeredBy: backend).status == 200)
         }

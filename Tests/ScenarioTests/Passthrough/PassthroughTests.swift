@@ -168,6 +168,8 @@ struct PassthroughTests {
                 #expect(try connection.receive(1) == Bytes("y"))
             }
             let time = try elapsed {
+                try client.send("z")
+                #expect(try connection.receive(1) == Bytes("z"))
                 try client.expectClosed()
                 try connection.expectClosed()
             }

@@ -63,6 +63,13 @@ struct CommandTests {
         #expect(try weir("nonsense").ending != .exit(0))
     }
 
+    @Test("doctor fails exactly where it finds a problem", arguments: ["64:128", "512:4096"])
+    func doctorFails(files: String) throws {
+        let run = try ChildProcess.run(["prlimit", "--nofile=\(files)", try ProxyUnderTest.binaryPath(), "doctor"])
+        #expect(run.output.text.contains("PROBLEM open files") == (files == "64:128"))
+        #expect((run.ending == .exit(1)) == run.output.text.contains("PROBLEM"))
+    }
+
     @Test("demo serves itself until it is told to stop")
     func demo() throws {
         let process = try ChildProcess([try ProxyUnderTest.binaryPath(), "demo", "--port", "0"])

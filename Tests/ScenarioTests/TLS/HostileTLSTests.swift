@@ -22,8 +22,8 @@ struct HostileTLSTests {
         let files = try TLSFiles()
         let words = "handshake-timeout = \"300ms\"\n"
         try withTLS(files, to: try HandlerBackend.named("one"), words: words, accessLog: "{STATUS} {REASON}") { proxy in
-            let client = try proxy.connect()
             let time = try elapsed {
+                let client = try proxy.connect()
                 if !beginning.isEmpty { try client.send(beginning) }
                 _ = try client.receiveUntilEndOrReset()
             }

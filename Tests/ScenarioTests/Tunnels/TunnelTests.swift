@@ -138,6 +138,8 @@ struct TunnelTests {
                 #expect(try connection.receive(1) == Bytes("x"))
             }
             let time = try elapsed {
+                try client.send("x")
+                #expect(try connection.receive(1) == Bytes("x"))
                 try client.expectClosed()
                 try connection.expectClosed()
             }

@@ -26,6 +26,7 @@ struct KernelRing: ~Copyable, RingPort {
     private var vectorIndex = 0
     private let vectorMask: Int
     let hasMinWait: Bool
+    private(set) var enters: UInt64 = 0
 
     /// One message header with its pieces, used until the entry that names it is submitted.
     private struct SendVector {
@@ -40,7 +41,7 @@ struct KernelRing: ~Copyable, RingPort {
         clientRing = ReceiveBuffers(
             made.client, slots: Self.clientBuffers, bytes: Self.clientBufferBytes, provided: Self.clientBuffers)
         backendRing = ReceiveBuffers(
-            made.backend, slots: Self.backendBuffersMax, bytes: settings.backendBufferBytes,
+            made.backend, slots: settings.backendBuffersMax, bytes: settings.backendBufferBytes,
             provided: Self.backendBuffersSlice)
         let vectorCount = Int(max(settings.submissionEntries, Self.submissionEntries))
         vectorMask = vectorCount - 1
@@ -67,6 +68,8 @@ struct KernelRing: ~Copyable, RingPort {
             parameters.sq_thread_idle = 50
         } else if settings.defersTaskRun {
             parameters.flags |= UInt32(IORING_SETUP_DEFER_TASKRUN)
+        } else if settings.isCooperative {
+            parameters.flags |= UInt32(IORING_SETUP_COOP_TASKRUN)
         }
         parameters.cq_entries = settings.completionEntries
         let made = io_uring_queue_init_params(settings.submissionEntries, ring, &parameters)
@@ -78,7 +81,7 @@ struct KernelRing: ~Copyable, RingPort {
         guard
             let client = curing_setup_buffer_ring(ring, UInt32(clientBuffers), Int32(BufferGroup.client.rawValue), &error),
             let backend = curing_setup_buffer_ring(
-                ring, UInt32(backendBuffersMax), Int32(BufferGroup.backend.rawValue), &error)
+                ring, UInt32(settings.backendBuffersMax), Int32(BufferGroup.backend.rawValue), &error)
         else {
             io_uring_queue_exit(ring)
             throw RingFailure(call: "io_uring_register(PBUF_RING)", errno: -error)
@@ -97,6 +100,7 @@ struct KernelRing: ~Copyable, RingPort {
     private mutating func entry() -> UnsafeMutablePointer<io_uring_sqe> {
         while true {
             if let entry = io_uring_get_sqe(ring) { return entry }
+            enters &+= 1
             _ = curing_enter(ring, 0, 0, 0)
         }
     }
@@ -200,6 +204,7 @@ struct KernelRing: ~Copyable, RingPort {
     }
 
     mutating func enter(waitNanoseconds: UInt64?, gathering: Gathering) -> Int32 {
+        enters &+= 1
         let timeout = waitNanoseconds ?? UInt64.max
         guard hasMinWait, gathering.microseconds > 0 else { return curing_enter(ring, 1, timeout, 0) }
         // Sends complete while they are submitted: they are not what is waited for.

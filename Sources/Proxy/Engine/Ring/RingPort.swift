@@ -30,6 +30,8 @@ protocol RingPort: ~Copyable {
 
     /// Submits what was prepared and waits for completions as `gathering` says, or for the timeout (nil = none).
     mutating func enter(waitNanoseconds: UInt64?, gathering: Gathering) -> Int32
+    /// Calls of the kernel so far to submit or to wait: one for each `enter`, and those that a full queue made necessary between.
+    var enters: UInt64 { get }
     /// Completions that can be taken now.
     func completionCount() -> Int
     func completion(at index: Int) -> Completion

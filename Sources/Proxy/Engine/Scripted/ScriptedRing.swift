@@ -75,6 +75,10 @@ struct ScriptedRing: ~Copyable, RingPort {
         return kernel.enter(waitNanoseconds: waitNanoseconds)
     }
 
+    var enters: UInt64 {
+        @inline(never) get { UInt64(kernel.tallies.enters) }
+    }
+
     @inline(never)
     func completionCount() -> Int { kernel.visibleCompletions }
 

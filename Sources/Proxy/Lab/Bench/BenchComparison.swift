@@ -27,12 +27,15 @@ struct BenchComparison {
         if base.machine != new.machine { remarks.append("the two come from different machines or kernels") }
         var fewest = Int.max
         for scenario in base.scenarios {
-            guard let other = new.scenarios.first(where: { $0.name == scenario.name }), scenario.lack == nil, other.lack == nil else { continue }
+            guard let other = new.scenarios.first(where: { $0.name == scenario.name }), scenario.isMeasured, other.isMeasured else { continue }
             if scenario.settings != other.settings { remarks.append("\(scenario.name) was set differently; it is compared all the same") }
+            let rounds = scenario.rounds + other.rounds
+            let bound = !scenario.atFixedRate && rounds.count(where: \.isGeneratorBound) * 2 > rounds.count
+            if bound { remarks.append("\(scenario.name): rates and latencies are the load generator's own and are not judged") }
             for metric in BenchMetric.allCases {
                 let (left, right) = Self.paired(scenario, other, metric)
                 guard let compared = PairedComparison.paired(base: left, new: right, seed: seed, resamples: resamples) else { continue }
-                let isJudged = metric.isJudged(atFixedRate: scenario.atFixedRate)
+                let isJudged = metric.isJudged(atFixedRate: scenario.atFixedRate, generatorBound: bound)
                 if isJudged { fewest = min(fewest, compared.pairs) }
                 rows.append(
                     Row(

@@ -62,11 +62,16 @@ enum BenchMetric: String, CaseIterable, Sendable {
         (.latency50, 0.5), (.latency90, 0.9), (.latency99, 0.99), (.latency999, 0.999), (.latency9999, 0.9999),
     ]
 
-    /// Whether a change of it is a change of the build: counted once only, or fixed by the load, it is shown and not judged.
-    func isJudged(atFixedRate: Bool) -> Bool {
+    /// Whether a change of it is a change of the build: counted once only, fixed by the load, or the generator's own, it is shown
+    /// and not judged.
+    ///
+    /// - Parameter generatorBound: the load generator was at its limit in most rounds. A timetable that it could not keep is refused
+    ///   before that; in a closed loop it sets the rate, and with the rate the latencies.
+    func isJudged(atFixedRate: Bool, generatorBound: Bool = false) -> Bool {
         switch self {
         case .systemCalls, .memoryPeak: false
-        case .requestRate, .bodyRate: !atFixedRate
+        case .requestRate, .bodyRate: !atFixedRate && !generatorBound
+        case .latency50, .latency90, .latency99, .latency999, .latency9999: !generatorBound
         default: true
         }
     }

@@ -7,6 +7,8 @@ struct BenchPlan {
     var seconds: Double?
     /// The Weir whose `load` and `origin` are used, the same for all subjects.
     var generator: String
+    /// What that is, for results.
+    var generatorTold = "this build"
     var layout: CPULayout
     /// Work files: configurations, logs, certificates.
     var folder: String

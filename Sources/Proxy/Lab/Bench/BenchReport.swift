@@ -12,7 +12,7 @@ struct BenchReport {
     }
 
     private func scenario(_ name: String, of result: BenchResult) -> BenchResult.Scenario? {
-        result.scenarios.first { $0.name == name && !$0.rounds.isEmpty }
+        result.scenarios.first { $0.name == name && $0.isMeasured }
     }
 
     private static func middle(_ values: [Double]) -> (value: Double, interval: Interval?)? {
@@ -23,6 +23,9 @@ struct BenchReport {
         var page = HTMLPage(title: "Weir: benchmarks")
         page.paragraph(
             "Machine: \(MachineFacts.sentence(results.first?.machine)). Figures are medians over rounds in which all took turns; whiskers are 95 % intervals by bootstrap.")
+        if Set(results.map(\.run)).count > 1 {
+            page.paragraph("The results come from different runs: a change of the machine cannot be told from a difference of the proxies.")
+        }
         page.list(results.map(\.subject.told))
         overview(&page)
         for comparison in comparisons { compare(comparison, &page) }
@@ -103,7 +106,7 @@ struct BenchReport {
         let series = results.map { result in
             PlotSeries(
                 result.subject.name,
-                result.scenarios.compactMap { scenario -> PlotSeries.Point? in
+                result.scenarios.filter(\.isMeasured).compactMap { scenario -> PlotSeries.Point? in
                     guard let cost = Summaries.median(scenario.series(.cpuPerRequest)), let rate = Self.middle(scenario.series(.requestRate)) else { return nil }
                     return PlotSeries.Point(cost * rate.value / 1e6 * 100, rate.value, rate.interval)
                 }, isLine: false)

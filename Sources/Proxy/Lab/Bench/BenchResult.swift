@@ -7,11 +7,16 @@ struct BenchResult: Equatable {
         var sentence: String
         var settings: JSONText
         var atFixedRate: Bool
+        /// Length of one measurement.
+        var seconds = 0.0
         var rounds: [BenchRound] = []
-        /// Why it was not measured; nil when it was.
+        /// Why it was not measured, or not to the end; nil when it was. Rounds before a failure stay, and count for nothing.
         var lack: String?
         /// What the reader should know: refused rounds, a generator at its limit.
         var remarks: [String] = []
+
+        /// Whether there is something to show and to compare.
+        var isMeasured: Bool { lack == nil && !rounds.isEmpty }
 
         /// The figure in each round, in their order; NaN where a round has none.
         func series(_ metric: BenchMetric) -> [Double] { rounds.map { $0.figures[metric] ?? .nan } }
@@ -64,6 +69,12 @@ extension BenchResult {
         scenarios = (json["scenarios"]?.elements ?? []).map(Scenario.init)
     }
 
+    /// Whether a file is a result, of this version or of another one: what a run may replace. Comparisons are none.
+    static func isResult(_ path: String) -> Bool {
+        guard let bytes = bytesOfFile(path), let json = try? JSONText(parsing: bytes) else { return false }
+        return json["schema"]?.string?.hasPrefix("weir-bench/") ?? false
+    }
+
     static func read(_ path: String) throws(BenchFailure) -> BenchResult {
         guard let bytes = bytesOfFile(path) else { throw BenchFailure("cannot read \(path)") }
         let json: JSONText
@@ -79,7 +90,7 @@ extension BenchResult {
 extension BenchResult.Scenario {
     var json: JSONText {
         .object([
-            ("name", .text(name)), ("sentence", .text(sentence)), ("settings", settings), ("fixed_rate", .truth(atFixedRate)),
+            ("name", .text(name)), ("sentence", .text(sentence)), ("settings", settings), ("fixed_rate", .truth(atFixedRate)), ("seconds", .decimal(seconds)),
             ("rounds", .list(rounds.map(\.json))), ("lack", lack.map(JSONText.text) ?? .null), ("remarks", .list(remarks.map(JSONText.text))),
         ])
     }
@@ -89,6 +100,7 @@ extension BenchResult.Scenario {
         sentence = json["sentence"]?.string ?? ""
         settings = json["settings"] ?? .null
         atFixedRate = json["fixed_rate"]?.isTrue ?? false
+        seconds = json["seconds"]?.real ?? 0
         rounds = (json["rounds"]?.elements ?? []).map(BenchRound.init)
         lack = json["lack"]?.string
         remarks = (json["remarks"]?.elements ?? []).compactMap(\.string)

@@ -91,7 +91,8 @@ struct BenchScenario: Equatable, Sendable {
     var templateValues: [String: ConfigTemplate.Value] {
         [
             "tls": .flag(proxy.tls), "resumption": .flag(proxy.resumption), "access-log": .flag(proxy.accessLog), "rules": .number(proxy.rules),
-            "pool": .number(proxy.backendConnections), "pipeline": .number(proxy.pipeline > 1 ? proxy.pipeline : 0), "websocket": .flag(load.websocket),
+            "pool": .number(proxy.backendConnections), "pool-max": .number(max(proxy.backendConnections, load.connections)),
+            "pipeline": .number(proxy.pipeline > 1 ? proxy.pipeline : 0), "websocket": .flag(load.websocket),
         ]
     }
 

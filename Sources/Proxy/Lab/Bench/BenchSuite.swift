@@ -56,26 +56,11 @@ struct BenchSuite {
             return BenchSubject(name: "weir-base", kind: .weir, rival: weir, program: program, version: firstLine([program, "version"], work))
         }
         guard let revision else { return nil }
-        guard let found = runToEnd(["git", "rev-parse", "--verify", "--short=12", revision + "^{commit}"], logPath: "\(work)/git.log"), found.code == 0 else {
-            throw BenchFailure("git knows no revision '\(revision)' here")
-        }
-        let commit = found.output.trimmedOfSpace
-        let tree = ".build/bench/\(commit)"
-        if access("\(tree)/Package.swift", R_OK) != 0 {
-            guard let made = runToEnd(["git", "worktree", "add", "--force", "--detach", tree, commit], seconds: 120, logPath: "\(work)/git.log"), made.code == 0 else {
-                throw BenchFailure("cannot make a worktree of \(commit) in \(tree): \(textOfFile("\(work)/git.log")?.trimmedOfSpace ?? "no git")")
-            }
-        }
-        let program = "\(tree)/.build/release/weir"
-        if access(program, X_OK) != 0 {
-            say("building \(commit) in \(tree); this takes some minutes")
-            let command = ["swift", "build", "-c", "release", "--product", "weir", "--package-path", tree]
-            guard let built = runToEnd(command, seconds: 3_600, logPath: "\(work)/build.log"), built.code == 0 else {
-                throw BenchFailure("\(commit) does not build: \((textOfFile("\(work)/build.log") ?? "").split(separator: "\n").suffix(3).joined(separator: " / "))")
-            }
-        }
+        let build = BenchRevision(commit: try BenchRevision.commit(of: revision, work: work), allocator: .live)
+        try build.build(work: work, say: say)
         return BenchSubject(
-            name: "weir-\(commit)", kind: .weir, rival: weir, program: program, commit: commit, version: firstLine([program, "version"], work))
+            name: "weir-\(build.commit)", kind: .weir, rival: weir, program: build.program, commit: build.commit,
+            version: firstLine([build.program, "version"], work))
     }
 
     /// Nil, with a word on standard error, when it is not installed.
@@ -88,29 +73,35 @@ struct BenchSuite {
         return BenchSubject(name: name, kind: .rival, rival: rival, version: firstLine(rival.version, work))
     }
 
+    /// What a generator is, for results: `weir 0.1.0`.
+    func generatorVersion(_ program: String, folder work: String) -> String { firstLine([program, "version"], work) }
+
     private func firstLine(_ command: [String], _ work: String) -> String {
         guard !command.isEmpty, let told = runToEnd(command, logPath: "\(work)/version.log"), let line = told.output.split(separator: "\n").first else { return "unknown" }
         return String(line.prefix(60)).trimmedOfSpace
     }
 
-    /// The commit that is checked out, with a mark when files differ from it.
+    /// The commit that is checked out, with a mark when what is built or how it is measured differs from it.
     private func revision(of tree: String, _ work: String) -> String? {
         guard let found = runToEnd(["git", "-C", tree, "rev-parse", "--short=12", "HEAD"], logPath: "\(work)/git.log"), found.code == 0 else { return nil }
-        let changed = runToEnd(["git", "-C", tree, "status", "--porcelain", "--untracked-files=no"], logPath: "\(work)/git.log")?.output.trimmedOfSpace ?? ""
-        return found.output.trimmedOfSpace + (changed.isEmpty ? "" : "-changed")
-    }
-}
-
-extension Rival {
-    /// Whether its program is on the path; Weir's own always is.
-    var isInstalled: Bool {
-        guard let program = command.first, !program.hasPrefix("{{") else { return true }
-        let folders = program.contains("/") ? [""] : (getenv("PATH").map { String(cString: $0) } ?? "/usr/sbin:/usr/bin").split(separator: ":").map { "\($0)/" }
-        return folders.contains { access($0 + program, X_OK) == 0 }
+        // Results and their history change with every run.
+        let places = ["Sources", "Package.swift", "Benchmarks/Rivals", "Benchmarks/Scenarios"]
+        let changed = runToEnd(["git", "-C", tree, "status", "--porcelain", "--"] + places, logPath: "\(work)/git.log")?.output.trimmedOfSpace ?? ""
+        return found.output.trimmedOfSpace + (changed.isEmpty ? "" : BenchSubject.changedMark)
     }
 }
 
 extension BenchSubject {
     /// Its name as a file's.
     var fileName: String { String(name.map { $0.isLetter || $0.isNumber || "-._+".contains($0) ? $0 : "_" }) }
+
+    /// The same build with further settings, one for each of `settings`: `weir+1`, `weir+2`, …
+    static func variants(of subject: BenchSubject, settings: [String]) -> [BenchSubject] {
+        settings.enumerated().map { number, text in
+            var variant = subject
+            variant.name = "\(subject.name)+\(number + 1)"
+            variant.settings = text
+            return variant
+        }
+    }
 }

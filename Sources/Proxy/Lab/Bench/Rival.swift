@@ -1,3 +1,5 @@
+import Glibc
+
 /// A proxy that can be measured beside Weir, as a folder of `Benchmarks/Rivals` says it.
 struct Rival: Equatable, Sendable {
     /// The folder's name.
@@ -30,10 +32,23 @@ struct BenchSubject: Equatable, Sendable {
     var settings = ""
     var version = "unknown"
 
+    /// Stands behind the commit of a build whose files differ from it.
+    static let changedMark = "-changed"
+
     var json: JSONText {
         .object([
             ("name", .text(name)), ("kind", .text(kind.rawValue)), ("version", .text(version)),
             ("commit", commit.map(JSONText.text) ?? .null), ("settings", .text(settings)),
         ])
+    }
+}
+
+extension Rival {
+    /// Whether its program is on the path; Weir's own always is.
+    var isInstalled: Bool {
+        // The command may begin with 'env'; what tells the version is the program itself.
+        guard let program = version.first ?? command.first, !program.hasPrefix("{{") else { return true }
+        let folders = program.contains("/") ? [""] : (getenv("PATH").map { String(cString: $0) } ?? "/usr/sbin:/usr/bin").split(separator: ":").map { "\($0)/" }
+        return folders.contains { access($0 + program, X_OK) == 0 }
     }
 }

@@ -29,7 +29,7 @@ struct ExperimentPage {
                             ("change", .decimal(row.comparison.change)), ("relative", .truth(row.comparison.isRelative)),
                             ("low", row.comparison.interval.map { .decimal($0.low) } ?? .null),
                             ("high", row.comparison.interval.map { .decimal($0.high) } ?? .null),
-                            ("probability", .decimal(row.probability)), ("verdict", .text(row.verdict.rawValue)),
+                            ("probability", .decimal(row.probability)), ("verdict", .text(row.verdictText)),
                         ])
                     })
             ),
@@ -65,7 +65,9 @@ struct ExperimentPage {
         }
         page.heading("Figures")
         page.table(table(variants))
-        for complaint in Set(verdict.complaints).sorted() { page.paragraph("A measurement was left out: \(complaint)") }
+        for complaint in Set(verdict.complaints).sorted() {
+            page.paragraph("\(plural(verdict.complaints.count { $0 == complaint }, "measurement")) did not count, to be taken again: \(complaint)")
+        }
         for drift in verdict.drifts {
             page.paragraph("The machine wandered: \(drift.metric.noun) changed by \(FigureText.change(drift.drift.relativeChange)) from the first round to the last.")
         }
@@ -75,7 +77,7 @@ struct ExperimentPage {
             page.figure(course(metric, variants), caption: "Every measurement in the order in which it was taken.")
         }
         page.heading("How it was measured")
-        page.code(ExperimentPlan(experiment, files: KernelFiles(root: "/nonexistent")).measuredText)
+        page.code(ExperimentPlan(experiment, files: KernelFiles(root: "/nonexistent"), cpus: []).measuredText)
         page.paragraph("\(date), \(MachineFacts.sentence(machine.json)); \(versions.map { "\($0.name) \($0.version)" }.joined(separator: ", ")).")
         page.paragraph(
             "Change: the middle of the changes of all rounds (Hodges and Lehmann), with a 95 % interval by drawing rounds anew. A difference counts "
@@ -96,7 +98,7 @@ struct ExperimentPage {
                 switch row.verdict {
                 case .better: .good
                 case .worse: .bad
-                case .noEvidence: .soft
+                case .noEvidence, nil: .soft
                 }
             let range = comparison.interval.map {
                 "\(ExperimentVerdict.change($0.low, comparison)) … \(ExperimentVerdict.change($0.high, comparison))"
@@ -104,7 +106,7 @@ struct ExperimentPage {
             table.rows.append([
                 .init(row.metric.unit), .init(variants[row.variant].name), .init(FigureText.significant(comparison.base)),
                 .init(FigureText.significant(comparison.new)), .init(ExperimentVerdict.change(comparison.change, comparison), mood),
-                .init(range ?? "–"), .init(FigureText.significant(row.probability, 2)), .init(row.verdict.rawValue, mood),
+                .init(range ?? "–"), .init(FigureText.significant(row.probability, 2)), .init(row.verdictText, mood),
             ])
         }
         return table

@@ -1,39 +1,54 @@
+import CUring
 import Glibc
 
 /// Starts the programs of an experiment anew for each measurement, and takes the figures of the one under test.
 final class ExperimentRunner {
-    private let experiment: ExperimentSettings
-    private let machine: LabGuard
+    let experiment: ExperimentSettings
+    let machine: LabGuard
     /// The path of this program, which is proxy, origin and load.
-    private let program: String
+    let program: String
     /// For configurations, logs and results of the load; goes with the lab.
-    private let folder: String
+    let folder: String
     private let variants: [Variant]
+    private var judge: MeasurementJudge
 
-    private static let startSeconds = 10.0
-    private static let complaintsMax = 3
+    static let startSeconds = 10.0
+    /// How often a measurement that says nothing is taken again, and how many in line may come to nothing.
+    private static let retriesMax = 2
+    private static let emptyMax = 3
 
-    init(_ experiment: ExperimentSettings, machine: LabGuard, program: String, folder: String) {
+    /// - Parameter experiment: with its CPUs chosen.
+    init(_ experiment: ExperimentSettings, machine: LabGuard, program: String, folder: String, acceptsNoise: Bool) {
         self.experiment = experiment
         self.machine = machine
         self.program = program
         self.folder = folder
         variants = experiment.variants
+        judge = MeasurementJudge(hasTimetable: experiment.scenario.rate > 0, acceptsNoise: acceptsNoise)
     }
 
-    /// All measurements in their order; `tell` gets a line after each.
+    /// All measurements in their order, with those that had to be repeated; `tell` gets a line after each.
     func run(tell: (String) -> Void) throws(LabFailure) -> [Measurement] {
+        // Looking on must not disturb what is looked at.
+        if let cpu = experiment.scenario.otherCPUs.last { clinux_pin_thread(Int32(cpu)) }
         var measurements: [Measurement] = []
-        var complaintsInLine = 0
-        for (turn, place) in experiment.order.enumerated() {
-            let measurement = try measure(place.variant, round: place.round, turn: turn)
-            measurements.append(measurement)
-            complaintsInLine = measurement.complaint == nil ? 0 : complaintsInLine + 1
-            let metric = experiment.decidingMetric
-            let figure = measurement.figures[metric].map { "\(FigureText.significant($0)) \(metric.unit)" } ?? "no figure"
-            tell("  round \(place.round + 1) of \(experiment.rounds), \(ExperimentPlan.letter(place.variant)): \(measurement.complaint ?? figure)")
-            if complaintsInLine >= Self.complaintsMax {
-                throw LabFailure("\(experiment.name): \(measurement.complaint ?? "no figures"), \(complaintsInLine) times in a row")
+        var emptyInLine = 0
+        for place in experiment.order {
+            for attempt in 0...Self.retriesMax {
+                let taken = try measure(place.variant, round: place.round, turn: measurements.count)
+                measurements.append(taken)
+                let metric = experiment.decidingMetric
+                let figure = taken.figures[metric].map { "\(FigureText.significant($0)) \(metric.unit)" } ?? "no figure"
+                let next = attempt < Self.retriesMax ? "; again" : "; left out"
+                tell(
+                    "  round \(place.round + 1) of \(experiment.rounds), \(ExperimentPlan.letter(place.variant)): "
+                        + (taken.complaint.map { $0 + next } ?? figure))
+                if taken.complaint == nil { break }
+            }
+            let complaint = measurements.last?.complaint
+            emptyInLine = complaint == nil ? 0 : emptyInLine + 1
+            if emptyInLine >= Self.emptyMax {
+                throw LabFailure("\(experiment.name): \(complaint ?? "no figures"), for \(emptyInLine) measurements in line, each tried \(Self.retriesMax + 1) times")
             }
         }
         return measurements
@@ -45,6 +60,7 @@ final class ExperimentRunner {
         let scenario = experiment.scenario
         let environment = variant.of(.environment).map { "\($0.knob.name)=\($0.value)" }
         let originIsTested = experiment.target == .origin
+        var surroundings = MeasurementSurroundings(speed: computingSpeed(cpu: scenario.testedCPUs.first))
         let origin = try start(
             "origin", [program, "origin", "--listen", "127.0.0.1:0", "--size", "\(scenario.bodyBytes)"] + variant.options(.originOption),
             environment: originIsTested ? environment : [], cpus: originIsTested ? scenario.testedCPUs : scenario.otherCPUs)
@@ -54,7 +70,7 @@ final class ExperimentRunner {
         var asked = originAddress
         if !originIsTested {
             let file = folder + "/weir.conf"
-            try writeText(file, experiment.configuration(variant, origin: originAddress))
+            try writeText(file, experiment.configuration(variant, origin: originAddress, admin: asksForCounters ? adminPath : nil))
             tested = try start("proxy", [program, "run", file], environment: environment, cpus: scenario.testedCPUs)
             do throws(LabFailure) {
                 asked = try address(of: tested)
@@ -68,10 +84,14 @@ final class ExperimentRunner {
         if scenario.warmUpMilliseconds > 0 {
             _ = try load(asked, variant, milliseconds: scenario.warmUpMilliseconds)
         }
+        let sharedBefore = try sharedRequests()
+        let watch = SurroundingsWatch()
         let before = ProcessFigures(of: tested.pid, memory: false)
         let (json, text, code) = try load(asked, variant, milliseconds: scenario.durationMilliseconds)
-        let after = ProcessFigures(of: tested.pid, memory: false)
-        if scenario.restMilliseconds > 0 { usleep(UInt32(scenario.restMilliseconds) * 1_000) }
+        let after = ProcessFigures(of: tested.pid, memory: experiment.metrics.contains(.memoryAfterLoad))
+        watch.end(into: &surroundings, load: json)
+        let sharedAfter = try sharedRequests()
+        try rest(asked, variant)
         let memory = ProcessFigures(of: tested.pid)
         result.loadResult = text
         guard let json else {
@@ -79,12 +99,44 @@ final class ExperimentRunner {
             return result
         }
         result.figures = Self.figures(json, before: before, after: after, memory: memory)
-        if tested.exitCode() != nil { result.complaint = "the \(experiment.target.rawValue) ended during the measurement; \(tested.lastWords)" }
+        if let sharedBefore, let sharedAfter, let answered = json["requests"]?["answered"]?.real, answered > 0 {
+            result.figures[.sharing] = (sharedAfter - sharedBefore) / answered * 100
+        }
         let answered = json["requests"]?["answered"]?.real ?? 0
         let failed = json["requests"]?["failed"]?.real ?? 0
-        if answered < 1 { result.complaint = "no request was answered" }
-        if failed > answered / 100 { result.complaint = "\(Int(failed)) requests failed" }
+        if tested.exitCode() != nil {
+            result.complaint = "the \(experiment.target.rawValue) ended during the measurement; \(tested.lastWords)"
+        } else if answered < 1 {
+            result.complaint = "no request was answered"
+        } else if failed > answered / 100 {
+            result.complaint = "\(Int(failed)) requests failed"
+        } else {
+            result.complaint = judge.complaint(surroundings)
+        }
         return result
+    }
+
+    /// What comes between the load and the look at the memory.
+    private func rest(_ address: String, _ variant: Variant) throws(LabFailure) {
+        let scenario = experiment.scenario
+        if scenario.restMilliseconds == 0 { return }
+        if scenario.trickleRate > 0 {
+            _ = try load(address, variant, milliseconds: scenario.restMilliseconds, trickles: true)
+        } else {
+            usleep(UInt32(scenario.restMilliseconds) * 1_000)
+        }
+    }
+
+    private var asksForCounters: Bool { experiment.metrics.contains(.sharing) }
+    private var adminPath: String { folder + "/admin.sock" }
+
+    /// How many requests have joined others on a backend connection so far; nil where nobody wants to know.
+    private func sharedRequests() throws(LabFailure) -> Double? {
+        guard asksForCounters else { return nil }
+        guard let asked = runToEnd([program, "stat", "--json", "--socket", adminPath], logPath: folder + "/stat.json"), asked.code == 0,
+            let shared = try? JSONText(parsing: Array(asked.output.utf8))["total"]?["pipelinedRequests"]?.real
+        else { throw LabFailure("\(experiment.name): the proxy does not tell its counters") }
+        return shared
     }
 
     /// The figures of one measurement from what the load saw and what /proc says of the program under test.
@@ -103,61 +155,8 @@ final class ExperimentRunner {
         figures[.rate] = load["rate"]?["achieved"]?.real
         figures[.medianLatency] = load["latency_us"]?["p50"]?.real
         figures[.highLatency] = load["latency_us"]?["p99"]?.real
-        figures[.memory] = memory.proportionalKiB / 1_024
+        figures[.memory] = memory.ownKiB / 1_024
+        if after.ownKiB > 0 { figures[.memoryAfterLoad] = after.ownKiB / 1_024 }
         return figures
-    }
-
-    private func load(_ address: String, _ variant: Variant, milliseconds: Int) throws(LabFailure) -> (JSONText?, String, Int) {
-        let scenario = experiment.scenario
-        let file = folder + "/load.json"
-        unlink(file)
-        let mode = scenario.rate == 0 ? ["--closed"] : ["--rate", "\(scenario.rate)"]
-        let command =
-            [program, "load", "http://\(address)\(scenario.path)"] + mode
-            + ["--duration", "\(milliseconds)ms", "--warm-up", "0s", "--connections", "\(scenario.connections)"]
-            // Load and origin share a CPU, so that the generator is at its limit by design; what is compared is the one under test.
-            + ["--json", file, "--report-anyway", "--allow-failures", "1%"] + variant.options(.loadOption)
-        let process = try start("load", command, environment: [], cpus: scenario.otherCPUs)
-        defer { stop(process) }
-        guard let code = process.waitForEnd(seconds: Double(milliseconds) / 1_000 + 30) else {
-            throw LabFailure("\(experiment.name): the load does not end; \(process.lastWords)")
-        }
-        guard let bytes = bytesOfFile(file), let json = try? JSONText(parsing: bytes) else { return (nil, process.lastWords, code) }
-        return (json, String(decoding: bytes, as: UTF8.self), code)
-    }
-
-    private func start(_ name: String, _ command: [String], environment: [String], cpus: [Int]) throws(LabFailure) -> MeasuredProcess {
-        let log = "\(folder)/\(name).log"
-        unlink(log)
-        do throws(BenchFailure) {
-            let process = try MeasuredProcess(
-                name, environment.isEmpty ? command : ["env"] + environment + command, cpus: cpus, logPath: log)
-            machine.adopt(process.pid)
-            return process
-        } catch {
-            throw LabFailure("\(experiment.name): \(error)")
-        }
-    }
-
-    private func stop(_ process: MeasuredProcess) {
-        process.stop()
-        machine.release(process.pid)
-    }
-
-    /// Where a program listens, as it says when it is ready.
-    private func address(of process: MeasuredProcess) throws(LabFailure) -> String {
-        let mark = "weir: listening on "
-        let deadline = monotonicSeconds() + Self.startSeconds
-        while monotonicSeconds() < deadline {
-            let lines = process.log.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-            if let line = lines.first(where: { $0.hasPrefix(mark) }) { return String(line.dropFirst(mark.count)) }
-            if let code = process.exitCode() { throw LabFailure("\(experiment.name): the \(process.name) ended with \(code); \(process.lastWords)") }
-            usleep(2_000)
-        }
-        throw LabFailure("\(experiment.name): the \(process.name) is not ready after \(Int(Self.startSeconds)) s; \(process.lastWords)")
-    }
-
-    private func writeText(_ path: String, _ text: String) throws(LabFailure) {
-        do throws(BenchFailure) { try writeFile(path, text) } catch { throw LabFailure("\(error)") }
     }
 }

@@ -41,11 +41,13 @@ struct ScenarioSettings: Equatable, Sendable {
     var warmUpMilliseconds = 500
     /// How long the program rests after the load before its memory is looked at.
     var restMilliseconds = 0
+    /// Requests per second of one connection during the rest, so that the program stays awake; 0 = a rest without any.
+    var trickleRate = 0
     /// Connections that the proxy keeps to the origin; 0 = as many as there are clients.
     var backendConnections = 0
-    /// The CPUs of the program under test, and those of everything else.
-    var testedCPUs = [0]
-    var otherCPUs = [1]
+    /// The CPUs of the program under test, and those of everything else; empty until `placed(on:)` has chosen.
+    var testedCPUs: [Int] = []
+    var otherCPUs: [Int] = []
 }
 
 /// A knob with the values that it takes in turn; with one value it is the same in all variants.
@@ -63,45 +65,4 @@ struct KnobSettings: Equatable, Sendable {
     }
 
     private var shortName: String { knob.name.hasPrefix("--") ? String(knob.name.dropFirst(2)) : knob.name }
-}
-
-/// A figure that is taken of each measurement.
-enum Metric: String, CaseIterable, Sendable {
-    case processorTime = "cpu-per-request"
-    case processorTimeOfBytes = "cpu-per-gib"
-    case medianLatency = "p50"
-    case highLatency = "p99"
-    case rate = "rate"
-    case throughput = "throughput"
-    case memory = "memory"
-    case switches = "switches-per-request"
-
-    var unit: String {
-        switch self {
-        case .processorTime: "CPU-µs per request"
-        case .processorTimeOfBytes: "CPU-seconds per GiB"
-        case .medianLatency: "p50 in µs"
-        case .highLatency: "p99 in µs"
-        case .rate: "requests per second"
-        case .throughput: "MiB per second"
-        case .memory: "MiB of memory"
-        case .switches: "times a thread left the CPU per request"
-        }
-    }
-
-    /// What it is in a sentence.
-    var noun: String {
-        switch self {
-        case .processorTime: "CPU time per request"
-        case .processorTimeOfBytes: "CPU time per GiB"
-        case .medianLatency: "median latency"
-        case .highLatency: "latency at the 99th percentile"
-        case .rate: "rate of requests"
-        case .throughput: "throughput"
-        case .memory: "memory"
-        case .switches: "the number of sleeps per request"
-        }
-    }
-
-    var direction: Direction { self == .rate || self == .throughput ? .higherIsBetter : .lowerIsBetter }
 }

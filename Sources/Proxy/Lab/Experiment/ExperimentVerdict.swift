@@ -7,14 +7,18 @@ struct ExperimentVerdict {
         var comparison: PairedComparison
         /// Corrected for how many comparisons there are.
         var probability: Double
-        var verdict: ComparisonVerdict
+        /// Nil for a metric that is not judged.
+        var verdict: ComparisonVerdict?
+
+        /// What the page and the raw figures call it.
+        var verdictText: String { verdict?.rawValue ?? "not judged" }
     }
 
     let experiment: ExperimentSettings
     let rows: [Row]
     /// Metrics that wandered while the experiment ran, by their change.
     let drifts: [(metric: Metric, drift: Drift)]
-    /// Measurements that came to nothing.
+    /// Measurements that came to nothing and were repeated, or left out in the end.
     let complaints: [String]
 
     private static let seed: UInt64 = 0x7765_6972
@@ -39,11 +43,12 @@ struct ExperimentVerdict {
                 rows.append(
                     Row(
                         variant: one.variant, metric: one.metric, comparison: one.comparison, probability: probability,
-                        verdict: one.comparison.verdict(corrected: probability, direction: one.metric.direction)))
+                        verdict: one.metric.isJudged(hasTimetable: experiment.scenario.rate > 0)
+                            ? one.comparison.verdict(corrected: probability, direction: one.metric.direction) : nil))
             }
         }
         self.rows = rows
-        drifts = experiment.metrics.compactMap { metric in
+        drifts = experiment.metrics.filter { $0.isJudged(hasTimetable: experiment.scenario.rate > 0) }.compactMap { metric in
             // The rounds of all variants, each as a share of the variant's own median, so that only time is left.
             var shares = [Double](repeating: .nan, count: experiment.rounds)
             for round in 0..<experiment.rounds {
@@ -83,8 +88,7 @@ struct ExperimentVerdict {
         let range = comparison.interval.map { " (95 % between \(change($0.low, comparison)) and \(change($0.high, comparison)))" } ?? ""
         switch row.verdict {
         case .noEvidence: return "no different beyond the noise\(range)"
-        case .better, .worse:
-            return "\(change(comparison.change, comparison))\(range), \(row.verdict.rawValue)"
+        case .better, .worse, nil: return "\(change(comparison.change, comparison))\(range), \(row.verdictText)"
         }
     }
 

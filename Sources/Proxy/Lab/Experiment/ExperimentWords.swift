@@ -58,9 +58,11 @@ private func scenarioRows() -> SectionRows<ScenarioSettings> {
             .duration("duration", .weir, \.durationMilliseconds, 100...3_600_000, "How long one measurement takes."),
             .duration("warm-up", .weir, \.warmUpMilliseconds, 0...600_000, "Load before it that does not count."),
             .duration("rest", .weir, \.restMilliseconds, 0...600_000, "Rest after it, before memory is looked at."),
+            .count(
+                "trickle", .weir, \.trickleRate, 0...1_000_000, "Requests per second during the rest, which keep the program awake; 0 = none."),
             .count("backend-connections", .weir, \.backendConnections, 0...65_535, "Connections to the origin; 0 = as many as clients."),
-            processors("tested-cpus", \.testedCPUs, "CPUs of the program under test, as 0 or 0-1,4."),
-            processors("other-cpus", \.otherCPUs, "CPUs of load and origin."),
+            processors("tested-cpus", \.testedCPUs, "CPUs of the program under test, as 0 or 0-1,4; else the first that the lab may use."),
+            processors("other-cpus", \.otherCPUs, "CPUs of load and origin; else the next two that are left."),
         ])
 }
 
@@ -72,7 +74,7 @@ private func processors(_ word: String, _ path: WritableKeyPath<ScenarioSettings
             scenario[keyPath: path] = cpus
             return .fine
         },
-        show: { $0[keyPath: path].map { "\($0)" }.joined(separator: ",") })
+        show: { $0[keyPath: path].isEmpty ? nil : $0[keyPath: path].map { "\($0)" }.joined(separator: ",") })
 }
 
 /// `0-1,4` → 0, 1, 4; nil for what is no such list.
@@ -149,6 +151,16 @@ func settingComplaint(_ knob: Knob) -> String? {
 }
 
 private func finishExperiment(_ experiment: inout ExperimentSettings, _ section: ReadSection) {
+    if !experiment.decidingMetric.isJudged(hasTimetable: experiment.scenario.rate > 0) {
+        let why = experiment.decidingMetric == .sharing ? "tells how figures come about" : "is what the timetable says ('rate')"
+        section.error("metrics", "'\(experiment.decidingMetric.rawValue)' \(why) and cannot decide; put another one first")
+    }
+    if experiment.metrics.contains(.sharing), experiment.target == .origin {
+        section.error("metrics", "the origin has no backends; 'sharing' needs target = proxy")
+    }
+    if experiment.scenario.trickleRate > 0, experiment.scenario.restMilliseconds == 0 {
+        section.error("scenario", "'trickle' is what happens during a 'rest', and there is none")
+    }
     if experiment.question == nil { section.error("question", "there is no 'question'") }
     let varied = experiment.knobs.filter { $0.values.count > 1 }
     if varied.isEmpty { section.error("knob", "nothing is varied: give one 'knob' two values or more") }

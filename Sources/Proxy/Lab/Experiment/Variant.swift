@@ -50,7 +50,9 @@ extension ExperimentSettings {
     }
 
     /// The configuration of the proxy under test.
-    func configuration(_ variant: Variant, origin: String) -> String {
+    ///
+    /// - Parameter admin: path of its admin socket, where its counters are to be asked for.
+    func configuration(_ variant: Variant, origin: String, admin: String? = nil) -> String {
         let settings = variant.of(.setting)
         func lines(_ place: String, _ indent: String, unless fixed: Set<String> = []) -> String {
             settings.filter { $0.knob.place == place }.map { "\(indent)\($0.knob.name) = \(quotedText($0.value))\n" }.joined()
@@ -61,8 +63,9 @@ extension ExperimentSettings {
         var backend = "        addr = 127.0.0.1\n        port = \(port)\n"
         if !written.contains("connections") { backend += "        connections = \(connections)\n" }
         if !written.contains("connections-max") { backend += "        connections-max = \(connections)\n" }
+        let adminLine = admin.map { "admin-socket = \(quotedText($0))\n" } ?? ""
         return """
-            \(written.contains("workers") ? "" : "workers = 1\n")\(lines("global", ""))server {
+            \(adminLine)\(written.contains("workers") ? "" : "workers = 1\n")\(lines("global", ""))server {
                 addr = 127.0.0.1
                 port = 0
             \(lines("server", "    "))    \(backendWord) origin {

@@ -2,7 +2,8 @@ import Glibc
 
 /// What a lab or a profile changed on the machine, on disk before each change, so that it can be put back after any end.
 ///
-/// A line for each change: the file, its value before, the value wanted; another line when the kernel showed what it made of that.
+/// A line for each change: the file, its value before, the value wanted; another line when the kernel showed what it made of that,
+/// and when the change was undone while others stay.
 /// The file is locked while somebody works by it, and emptied, never removed: a lock on a removed file protects nothing.
 /// The kernel forgets its settings at a restart of the machine, so a journal of an earlier boot restores nothing.
 final class ChangeJournal {
@@ -59,7 +60,7 @@ final class ChangeJournal {
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// A last line without an end was being written when the machine stopped, so the change that it announces was not made.
-    private static func read(_ lines: ArraySlice<String>, isWhole: Bool) -> [Change] {
+    static func read(_ lines: ArraySlice<String>, isWhole: Bool) -> [Change] {
         var changes: [Change] = []
         for line in isWhole ? lines : lines.dropLast() {
             let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map(unescaped)
@@ -67,6 +68,8 @@ final class ChangeJournal {
                 note(Change(path: parts[1], before: parts[2], wanted: parts[3], shown: nil), in: &changes)
             } else if parts.count == 3, parts[0] == "shown", let at = changes.firstIndex(where: { $0.path == parts[1] }) {
                 changes[at].shown = parts[2]
+            } else if parts.count == 2, parts[0] == "undone" {
+                changes.removeAll { $0.path == parts[1] }
             }
         }
         return changes
@@ -87,36 +90,27 @@ final class ChangeJournal {
         guard let before = files.read(path) else { throw LabFailure("cannot read \(path): \(errorText(errno))") }
         if before == KernelFiles.value(in: wanted) { return }
         if changes.isEmpty { try append("\(Self.signature) \(boot)\n", at: .start) }
-        try append("set\t\(Self.escaped(path))\t\(Self.escaped(before))\t\(Self.escaped(wanted))\n", at: .end)
-        Self.note(Change(path: path, before: before, wanted: wanted, shown: nil), in: &changes)
+        let change = Change(path: path, before: before, wanted: wanted, shown: nil)
+        try append(Self.line(change), at: .end)
+        Self.note(change, in: &changes)
         if let reason = files.write(path, wanted) { throw LabFailure("cannot set \(path) to '\(wanted)': \(reason)") }
         let shown = files.read(path) ?? wanted
         if let at = changes.firstIndex(where: { $0.path == path }) { changes[at].shown = shown }
         try append("shown\t\(Self.escaped(path))\t\(Self.escaped(shown))\n", at: .end)
     }
 
-    /// What became of one setting.
-    enum Outcome: Equatable {
-        case restored(path: String, to: String)
-        /// It has its first value already.
-        case unchanged(path: String)
-        /// Somebody else set it after the lab did; it is left as they want it.
-        case changedByOthers(path: String, now: String, before: String)
-        case failed(path: String, before: String, reason: String)
+    private static func line(_ change: Change) -> String {
+        "set\t\(escaped(change.path))\t\(escaped(change.before))\t\(escaped(change.wanted))\n"
+    }
 
-        var sentence: String {
-            switch self {
-            case .restored(let path, let value): "\(path) is '\(value)' again"
-            case .unchanged(let path): "\(path) is as it was"
-            case .changedByOthers(let path, let now, let before):
-                "\(path) was set to '\(now)' by somebody else meanwhile and stays so; it was '\(before)' before"
-            case .failed(let path, let before, let reason): "cannot set \(path) back to '\(before)': \(reason)"
-            }
-        }
-
-        var isFailure: Bool {
-            if case .failed = self { return true }
-            return false
+    /// Changes several files or none: when one fails, what this call has changed is put back, and what was changed before stays.
+    func changeAll(_ wanted: [(path: String, value: String)]) throws(LabFailure) {
+        let earlier = changes
+        do throws(LabFailure) {
+            for one in wanted { try change(one.path, to: one.value) }
+        } catch {
+            for outcome in undo(to: earlier) { say(outcome.sentence) }
+            throw error
         }
     }
 
@@ -135,9 +129,42 @@ final class ChangeJournal {
         return outcomes
     }
 
+    /// Puts back what was changed since `earlier`, the last change first: to the value that it had then. What was changed before
+    /// stays as it is, and in the journal.
+    func undo(to earlier: [Change]) -> [Outcome] {
+        var outcomes: [Outcome] = []
+        for change in changes.reversed() where !earlier.contains(change) {
+            var target = change
+            let former = earlier.first { $0.path == change.path }
+            if let former {
+                target.before = former.shown ?? former.wanted
+                // Ahead, like every change: whoever comes after a crash in between goes by the first value, whatever is set then.
+                try? append(Self.line(former), at: .end)
+            }
+            let outcome = restore(target)
+            outcomes.append(outcome)
+            if outcome.isFailure { continue }
+            if let former {
+                Self.note(former, in: &changes)
+                noteShown(change.path, files.read(change.path) ?? target.before)
+            } else {
+                changes.removeAll { $0.path == change.path }
+                try? append("undone\t\(Self.escaped(change.path))\n", at: .end)
+            }
+        }
+        if changes.isEmpty { empty() }
+        return outcomes
+    }
+
+    private func noteShown(_ path: String, _ shown: String) {
+        if let at = changes.firstIndex(where: { $0.path == path }) { changes[at].shown = shown }
+        try? append("shown\t\(Self.escaped(path))\t\(Self.escaped(shown))\n", at: .end)
+    }
+
     private func restore(_ change: Change) -> Outcome {
+        if !files.exists(change.path) { return .gone(path: change.path) }
         guard let now = files.read(change.path) else {
-            return .failed(path: change.path, before: change.before, reason: "it cannot be read any more: \(errorText(errno))")
+            return .failed(path: change.path, before: change.before, reason: "it cannot be read: \(errorText(errno))")
         }
         if now == change.before { return .unchanged(path: change.path) }
         if let shown = change.shown, now != shown {
@@ -193,21 +220,4 @@ final class ChangeJournal {
         }
         return result
     }
-
-    /// Where the lab's journal stands unless the command line names another place.
-    static func usualPath(name: String, user: uid_t, environment: [String: String]) -> String {
-        if user == 0 { return "/var/lib/weir/\(name).journal" }
-        if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") { return "\(state)/weir/\(name).journal" }
-        return "\(environment["HOME"] ?? "/tmp")/.local/state/weir/\(name).journal"
-    }
-}
-
-/// Makes a folder and those around it; failures show when something is put there.
-func ensureFolders(_ path: String) {
-    var at = path.startIndex
-    while let slash = path[at...].dropFirst().firstIndex(of: "/") {
-        mkdir(String(path[..<slash]), 0o755)
-        at = slash
-    }
-    mkdir(path, 0o755)
 }

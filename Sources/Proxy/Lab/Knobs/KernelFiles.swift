@@ -11,6 +11,11 @@ struct KernelFiles: Sendable {
         return Self.value(in: line)
     }
 
+    /// Whether the kernel has the setting at all; true also where this process may not look.
+    func exists(_ path: String) -> Bool {
+        access(root + path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)
+    }
+
     static func value(in line: String) -> String {
         if let open = line.firstIndex(of: "["), let close = line[open...].firstIndex(of: "]") {
             return String(line[line.index(after: open)..<close])
@@ -34,6 +39,8 @@ struct KernelFiles: Sendable {
         if access(root + path, F_OK) != 0 {
             return "this kernel has no \(path), or does not show it in this namespace"
         }
+        var status = stat()
+        if stat(root + path, &status) == 0, status.st_mode & 0o222 == 0 { return "\(path) tells something and cannot be set, by nobody" }
         if access(root + path, W_OK) == 0 { return nil }
         switch errno {
         case EROFS: return "\(path) is mounted read-only, as containers do; run on the host, or give the container a writable /proc/sys"

@@ -2,20 +2,15 @@ import CUring
 import Glibc
 import Synchronization
 
-/// The hidden sub-command of the process that puts settings back when the lab was killed.
-let labWatchCommand = "lab-watch"
-
 /// Stands between the lab and the machine: whatever ends the lab, its changes are put back and what it started ends.
 ///
 /// - An end by itself, and SIGINT, SIGTERM and SIGHUP: this process restores.
-/// - SIGKILL and crashes: a second process, which holds the other end of a pipe, sees that end close and restores.
+/// - SIGKILL and crashes: a second process, the watcher, holds the other end of a connection, sees it end and restores.
 /// - Both killed: the next `weir lab` restores first, as does `weir lab restore`.
 final class LabGuard: Sendable {
     private struct State {
         var journal: ChangeJournal?
-        var watcher: pid_t = 0
-        /// The lab's end of the pipe to the watcher.
-        var pipe: Int32 = -1
+        var watcher: LabWatcher?
         var children: Set<pid_t> = []
         var isEnding = false
         /// Folder of files that nobody needs after the lab.
@@ -23,11 +18,24 @@ final class LabGuard: Sendable {
     }
 
     private let state = Mutex(State())
-    let journalPath: String
+    /// Nobody else changes the machine while this one lives.
+    private let lock: MachineLock
+    /// Empty where nothing is to be changed.
+    private let journalPath: String
 
     /// Restores what an earlier lab left behind, and says so.
-    init(journalPath: String) throws(LabFailure) {
-        self.journalPath = journalPath
+    ///
+    /// - Parameter changesMachine: false opens no journal; what an earlier lab left behind is told then, and stays.
+    init(journalPath: String, changesMachine: Bool, lock: MachineLock) throws(LabFailure) {
+        self.lock = lock
+        self.journalPath = changesMachine ? journalPath : ""
+        guard changesMachine else {
+            let left = ChangeJournal.leftBehind(at: journalPath)
+            if !left.isEmpty {
+                say("warning: a lab that was ended left \(left.map(\.path).joined(separator: ", ")) changed; 'weir lab restore' puts that back")
+            }
+            return
+        }
         let journal = try ChangeJournal(path: journalPath)
         let left = journal.restore()
         for outcome in left { say("left by a lab that was ended: \(outcome.sentence)") }
@@ -39,20 +47,25 @@ final class LabGuard: Sendable {
     /// The journal is only ever used under the lock.
     private struct UncheckedJournal: @unchecked Sendable { let journal: ChangeJournal }
 
-    /// Sets one file of the kernel; the watcher is started before the first change.
+    /// Sets one file of the kernel; the watcher is there before the first change.
     func change(_ path: String, to value: String) throws(LabFailure) {
-        let journalPath = journalPath
         let failure: LabFailure? = state.withLock { state in
             if state.isEnding { return LabFailure("the lab is being ended") }
             do throws(LabFailure) {
-                if state.watcher == 0 { (state.watcher, state.pipe) = try Self.startWatcher(journalPath, scratch: state.scratch) }
-                try state.journal?.change(path, to: value)
+                guard let journal = state.journal else { throw LabFailure("nothing was to be changed by this lab") }
+                try startWatcher(&state)
+                try journal.change(path, to: value)
                 return nil
             } catch {
                 return error
             }
         }
         if let failure { throw failure }
+    }
+
+    private func startWatcher(_ state: inout State) throws(LabFailure) {
+        guard state.watcher == nil else { return }
+        state.watcher = try LabWatcher(journal: journalPath, scratch: state.scratch ?? "", lock: lock)
     }
 
     /// Puts all changes back; what became of each.
@@ -70,21 +83,27 @@ final class LabGuard: Sendable {
     private func finish() -> [ChangeJournal.Outcome] {
         state.withLock { state in
             let outcomes = state.journal?.restore() ?? []
-            if state.pipe >= 0 {
-                _ = Glibc.write(state.pipe, "e", 1)
-                close(state.pipe)
-                waitpid(state.watcher, nil, 0)
-                state.pipe = -1
-                state.watcher = 0
-            }
-            if let scratch = state.scratch { Self.remove(scratch) }
+            if let scratch = state.scratch { removeScratch(scratch) }
+            state.watcher?.dismiss()
+            state.watcher = nil
             state.scratch = nil
             return outcomes
         }
     }
 
-    /// A folder to empty and remove at the end.
-    func scratch(_ path: String) { state.withLock { $0.scratch = path } }
+    /// A folder to empty and remove at the end, however that comes.
+    func scratch(_ path: String) throws(LabFailure) {
+        let failure: LabFailure? = state.withLock { state in
+            state.scratch = path
+            do throws(LabFailure) {
+                try startWatcher(&state)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
 
     /// Processes that have to end with the lab.
     func adopt(_ process: pid_t) {
@@ -103,29 +122,6 @@ final class LabGuard: Sendable {
         while state.withLock({ $0.isEnding }) { pause() }
     }
 
-    private static func startWatcher(_ journalPath: String, scratch: String?) throws(LabFailure) -> (pid_t, Int32) {
-        var read: Int32 = -1
-        var write: Int32 = -1
-        guard cprocess_pipe(&read, &write) == 0 else { throw LabFailure("cannot make a pipe: \(errorText(errno))") }
-        defer { close(read) }
-        let process = spawnSelf(labWatchCommand, control: read, variables: [journalVariable: journalPath, scratchVariable: scratch ?? ""])
-        guard process > 0 else {
-            close(write)
-            throw LabFailure("cannot start the process that restores settings: \(errorText(process)); nothing was changed")
-        }
-        return (process, write)
-    }
-
-    fileprivate static let journalVariable = "WEIR_LAB_JOURNAL"
-    fileprivate static let scratchVariable = "WEIR_LAB_SCRATCH"
-
-    /// Empties and removes a folder that the lab made.
-    fileprivate static func remove(_ scratch: String) {
-        guard scratch.hasPrefix("/tmp/weir-lab-") else { return }
-        for name in directoryEntries(scratch) { unlink("\(scratch)/\(name)") }
-        rmdir(scratch)
-    }
-
     /// Ends the program in good order on SIGINT, SIGTERM and SIGHUP: from a thread that waits for them.
     func handleSignals() {
         var signals: [Int32] = [SIGINT, SIGTERM, SIGHUP]
@@ -141,11 +137,13 @@ final class LabGuard: Sendable {
             state.isEnding = true
             return state.children
         }
-        for child in children { kill(child, SIGTERM) }
+        // The machine first: nothing that a child does or does not do may keep it changed.
+        let outcomes = restore()
+        for outcome in outcomes { say(outcome.sentence) }
         // What still writes into the folder of the lab would leave files behind.
-        for child in children { waitpid(child, nil, 0) }
-        for outcome in finish() { say(outcome.sentence) }
-        say("ended by a signal; everything is as it was before")
+        endFamilies(children)
+        _ = finish()
+        say("ended by a signal" + (outcomes.contains(where: \.isFailure) ? "" : "; everything is as it was before"))
         _exit(128 + number)
     }
 }
@@ -167,32 +165,5 @@ private func waitForSignal(_ context: UnsafeMutableRawPointer?) -> UnsafeMutable
         if poll(&ready, 1, -1) < 0 && errno != EINTR { return nil }
         let number = cprocess_next_signal(signals.descriptor)
         if number > 0 { signals.owner.onSignal(number) }
-    }
-}
-
-/// The watcher: waits for the end of the lab, and restores by its journal if the lab did not say good-bye.
-///
-/// It leads a process group of its own and ignores the signals of terminals and of people, because it has nothing else to do
-/// than to outlive the lab for a moment.
-public func runLabWatch() -> Int32 {
-    for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE] { cprocess_ignore_signal(number) }
-    let environment = currentEnvironment()
-    guard let path = environment[LabGuard.journalVariable] else { return 2 }
-    var byte: UInt8 = 0
-    while true {
-        let count = read(3, &byte, 1)
-        if count > 0 { return 0 }
-        if count == 0 || errno != EINTR { break }
-    }
-    do throws(LabFailure) {
-        // The lab is dead and its lock with it, unless another lab was quicker and has restored already.
-        let journal = try ChangeJournal(path: path, patienceMilliseconds: 3_600_000)
-        let outcomes = journal.restore()
-        for outcome in outcomes { say("the lab was killed: \(outcome.sentence)") }
-        LabGuard.remove(environment[LabGuard.scratchVariable] ?? "")
-        return outcomes.contains(where: \.isFailure) ? 1 : 0
-    } catch {
-        say("\(error)")
-        return 1
     }
 }

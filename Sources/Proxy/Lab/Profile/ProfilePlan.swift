@@ -51,7 +51,7 @@ struct ProfilePlan {
     }
 
     /// Every line with its effect, its reason and where it was measured.
-    var text: String {
+    func text(_ folder: TuningFolder) -> String {
         var text = "\(profile.name): \(profile.purpose ?? "")\n"
         for (line, effect) in zip(profile.lines, effects) {
             let value = line.value ?? ""
@@ -63,7 +63,7 @@ struct ProfilePlan {
                 case .byHand:
                     "by hand \(line.knob.kind == .limit || line.knob.kind == .unit ? "\(line.knob.name)\(line.knob.kind == .unit ? "=" : " ")\(value)" : line.knob.command(for: value) ?? value)"
                 }
-            text += "\n\(head)\n        \(line.reason ?? "")\n        \(line.evidence)\n"
+            text += "\n\(head)\n        \(line.reason ?? "")\n        \(line.evidence(in: folder))\n"
             switch effect {
             case .lack(let sentence), .byHand(let sentence): text += "        -> \(sentence)\n"
             case .change: text += "        -> \(line.knob.command(for: value) ?? "")\n"

@@ -17,10 +17,12 @@ struct ProfileLine: Equatable, Sendable {
     var notMeasurable: String?
     var location = SourceLocation.none
 
-    /// What measures the line and where a run of that leaves its figures, or that there is none.
-    var evidence: String {
-        if let experiment { return "experiment: tuning/experiments/\(experiment).conf; its runs leave tuning/results/\(experiment)" }
-        return "not measurable here: \(notMeasurable ?? "")"
+    /// Where the line was measured, or why it was not: names only what is there.
+    func evidence(in folder: TuningFolder) -> String {
+        guard let experiment else { return "not measurable here: \(notMeasurable ?? "")" }
+        if let page = folder.page(ofExperiment: experiment) { return "measured: \(page)" }
+        if let file = folder.file(ofExperiment: experiment) { return "no result is here; measure it: weir lab run \(file)" }
+        return "measured by an experiment that is not here: \(experiment)"
     }
 }
 

@@ -19,6 +19,12 @@ struct TuningFolder {
         }
     }
 
+    /// The page of an experiment's result, and its file; nil when they are not there.
+    func page(ofExperiment name: String) -> String? { existing("\(path)/results/\(name)/index.html") }
+    func file(ofExperiment name: String) -> String? { existing("\(path)/experiments/\(name).conf") }
+
+    private func existing(_ file: String) -> String? { access(file, F_OK) == 0 ? file : nil }
+
     /// Names of the profiles that are there.
     var profileNames: [String] { directoryEntries(path + "/profiles").filter { $0.hasSuffix(".conf") }.map(fileName) }
 

@@ -1,36 +1,15 @@
 import CUring
 import Glibc
 
-/// Where the parts of a measurement run.
-struct CPULayout: Equatable, Sendable {
-    /// The proxy under test.
-    var subject: [Int]
-    var origin: [Int]
-    var load: [Int]
-
-    /// The proxy alone on the first CPU that this process may use; load and origin apart from it, and from each other where there
-    /// are CPUs enough. Empty lists where nothing can be kept apart.
-    init(cpus: [Int]) {
-        switch cpus.count {
-        case 0, 1: (subject, origin, load) = ([], [], [])
-        case 2: (subject, origin, load) = ([cpus[0]], [cpus[1]], [cpus[1]])
-        default: (subject, origin, load) = ([cpus[0]], [cpus[1]], [cpus[2]])
-        }
-    }
-
-    static func ofThisProcess() -> CPULayout {
-        var cpus = [Int32](repeating: 0, count: 1_024)
-        let count = Int(clinux_affinity(&cpus, Int32(cpus.count)))
-        return CPULayout(cpus: cpus.prefix(max(count, 0)).map(Int.init))
-    }
-}
-
 /// What the whole machine has done so far, to tell what of it was not ours.
 struct MachineWatch: Equatable, Sendable {
     /// CPU time of everybody, in seconds.
     var busySeconds = 0.0
     /// Time that the hypervisor gave to others while we were ready.
     var stolenSeconds = 0.0
+
+    /// CPU time of interrupts, which is part of it.
+    var interruptSeconds = 0.0
 
     static func now() -> MachineWatch { MachineWatch(stat: textOfFile("/proc/stat") ?? "") }
 
@@ -39,7 +18,8 @@ struct MachineWatch: Equatable, Sendable {
         guard numbers.count >= 8 else { return }
         let perSecond = Double(max(sysconf(Int32(_SC_CLK_TCK)), 1))
         // user, nice, system, idle, iowait, irq, softirq, steal
-        busySeconds = (numbers[0] + numbers[1] + numbers[2] + numbers[5] + numbers[6]) / perSecond
+        interruptSeconds = (numbers[5] + numbers[6]) / perSecond
+        busySeconds = (numbers[0] + numbers[1] + numbers[2]) / perSecond + interruptSeconds
         stolenSeconds = numbers[7] / perSecond
     }
 }

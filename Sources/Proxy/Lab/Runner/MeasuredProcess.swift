@@ -49,13 +49,17 @@ final class MeasuredProcess {
 
     func signal(_ number: Int32) { if exitCode() == nil { kill(pid, number) } }
 
-    /// Asks it to end, and makes it after `seconds`; what it started goes too.
+    /// Asks it to end, and makes it after `seconds`; what it started goes too, so that nothing drains into the next measurement.
     func stop(seconds: Double = 4) {
         guard ended == nil else { return }
+        // Now, while it can be told who belongs to whom.
+        let family = ProcessFamily(of: pid)
         signal(SIGTERM)
-        if waitForEnd(seconds: seconds) != nil { return }
-        kill(-pid, SIGKILL)
-        reap(waits: true)
+        if waitForEnd(seconds: seconds) == nil {
+            kill(pid, SIGKILL)
+            reap(waits: true)
+        }
+        family.end()
     }
 
     private func reap(waits: Bool) {

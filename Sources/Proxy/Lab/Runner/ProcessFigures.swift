@@ -1,13 +1,15 @@
 import Glibc
 
-/// What a process and everything it started have used so far, as /proc tells it.
+/// What a process and everything it started have used so far, as the kernel tells it.
 struct ProcessFigures: Equatable, Sendable {
-    /// User and system time of all threads, to the nanosecond where the kernel keeps it so.
+    /// User and system time of all threads, those that ended too, to the nanosecond; and of children that ended and were waited
+    /// for, to the hundredth of a second.
     var cpuSeconds = 0.0
-    /// Times that a thread gave its CPU away, and that one was taken from it.
+    /// Times that a thread gave its CPU away, and that one was taken from it. Threads that have ended are not in it any more.
     var contextSwitches = 0.0
-    /// Memory that is theirs, with a fair share of what is shared.
-    var proportionalKiB = 0.0
+    /// Memory that is theirs: anonymous pages, and a fair share of shared memory. Pages of programs and libraries are not in it,
+    /// because their share depends on who else runs the same file, and the generator may.
+    var ownKiB = 0.0
     /// The most that was ever resident, summed.
     var peakKiB = 0.0
     /// How many processes that were.
@@ -15,34 +17,28 @@ struct ProcessFigures: Equatable, Sendable {
 
     /// - Parameter memory: false leaves the memory out, which takes the kernel longest.
     init(of pid: Int32, memory: Bool = true) {
-        for process in Self.family(of: pid) {
+        for process in ProcessFamily.members(of: pid) {
             processes += 1
+            cpuSeconds += Self.cpuSeconds(of: process)
             for thread in entries("/proc/\(process)/task") {
-                let folder = "/proc/\(process)/task/\(thread)"
-                // The first number is the time on a CPU in nanoseconds.
-                if let word = textOfFile("\(folder)/schedstat")?.split(separator: " ").first { cpuSeconds += (Double(word) ?? 0) / 1e9 }
-                for line in (textOfFile("\(folder)/status") ?? "").split(separator: "\n") where line.contains("ctxt_switches:") {
+                for line in (textOfFile("/proc/\(process)/task/\(thread)/status") ?? "").split(separator: "\n") where line.contains("ctxt_switches:") {
                     contextSwitches += line.split(whereSeparator: \.isWhitespace).last.flatMap { Double($0) } ?? 0
                 }
             }
             guard memory else { continue }
-            proportionalKiB += Self.kibibytes("/proc/\(process)/smaps_rollup", "Pss:")
+            ownKiB += Self.kibibytes("/proc/\(process)/smaps_rollup", "Pss_Anon:") + Self.kibibytes("/proc/\(process)/smaps_rollup", "Pss_Shmem:")
             peakKiB += Self.kibibytes("/proc/\(process)/status", "VmHWM:")
         }
     }
 
-    /// The process and its descendants.
-    static func family(of pid: Int32) -> [Int32] {
-        var found: [Int32] = []
-        var waiting = [pid]
-        while let process = waiting.popLast(), found.count < 4_096 {
-            found.append(process)
-            for thread in entries("/proc/\(process)/task") {
-                let children = textOfFile("/proc/\(process)/task/\(thread)/children") ?? ""
-                waiting += children.split(separator: " ").compactMap { Int32($0) }
-            }
-        }
-        return found
+    /// CPU time of one process and of its children that have ended; 0 for one that is gone.
+    static func cpuSeconds(of process: Int32) -> Double {
+        // The clock of the process, where the time of a thread stays when the thread has ended.
+        var clock = clockid_t()
+        var time = timespec()
+        guard clock_getcpuclockid(process, &clock) == 0, clock_gettime(clock, &time) == 0 else { return 0 }
+        let ended = ProcessStat(textOfFile("/proc/\(process)/stat") ?? "")?.endedChildrenSeconds ?? 0
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9 + ended
     }
 
     private static func kibibytes(_ path: String, _ name: String) -> Double {
@@ -53,14 +49,14 @@ struct ProcessFigures: Equatable, Sendable {
     }
 }
 
-/// Names in a folder, without those that begin with a dot; none when it cannot be read.
-func entries(_ folder: String) -> [String] {
+/// Names in a folder, without those that begin with a dot unless `hidden`; none when it cannot be read.
+func entries(_ folder: String, hidden: Bool = false) -> [String] {
     guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []
     while let entry = readdir(directory) {
         let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        if !name.hasPrefix(".") { names.append(name) }
+        if hidden ? name != "." && name != ".." : !name.hasPrefix(".") { names.append(name) }
     }
     return names.sorted()
 }
