@@ -77,6 +77,8 @@ struct TLSSettings: Sendable, Equatable {
     var handshakesMax = 1_024
     /// Most bytes of plain text in one record; 0 = few at first, then as many as fit.
     var recordBytes = 0
+    /// The most that a record may hold (RFC 8446 5.1).
+    static let recordBytesMax = 16_384
     /// Large bodies go to clients by the kernel's own TLS, where it has that.
     var usesKernelTLS = false
     /// How often the supervisor looks at the files for changes.

@@ -25,7 +25,7 @@ func finishTLS(_ draft: inout TLSDraft, _ section: ReadSection) {
         }
         draft.settings.takeConnectionWords(of: inherited)
     }
-    if draft.inherited == nil, draft.settings.usesKernelTLS, (1..<TLSStream.recordBytesMax).contains(draft.settings.recordBytes) {
+    if draft.inherited == nil, draft.settings.usesKernelTLS, (1..<TLSSettings.recordBytesMax).contains(draft.settings.recordBytes) {
         section.warning("kernel-tls", "'kernel-tls' has no effect beside 'record-size', as the kernel fills records up")
     }
     if section.has("crl"), let revocations = draft.revocations {
