@@ -126,6 +126,22 @@ struct BenchComparisonTests {
         #expect(comparison.text.contains("WORSE"))
     }
 
+    @Test("a difference below half a percent is no evidence, however certain, and one above it is")
+    func least() {
+        func verdict(_ factor: Double) -> ComparisonVerdict? {
+            var base = result("a", seed: 1)
+            var new = base
+            for at in 0..<10 {
+                base.scenarios[0].rounds[at].figures[.memory] = 15_832
+                new.scenarios[0].rounds[at].figures[.memory] = 15_832 * factor
+            }
+            return BenchComparison(base: base, new: new).rows.first { $0.metric == .memory }?.verdict
+        }
+        #expect(verdict(1.004) == .noEvidence)
+        #expect(verdict(1.006) == .worse)
+        #expect(verdict(0.99) == .better)
+    }
+
     @Test("rates and latencies are not judged where the generator was at its limit in most rounds, and that is said")
     func bound() {
         var base = result("a", seed: 1)

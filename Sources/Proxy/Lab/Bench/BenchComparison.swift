@@ -17,6 +17,8 @@ struct BenchComparison {
     private(set) var remarks: [String] = []
 
     static let level = 0.05
+    /// What is less is nobody's concern, however certain: one page of memory more shows in every round.
+    static let leastChange = 0.005
 
     init(base: BenchResult, new: BenchResult, seed: UInt64 = 1, resamples: Int = Bootstrap.resamplesUsual) {
         self.base = base
@@ -48,6 +50,8 @@ struct BenchComparison {
         let corrected = Holm.corrected(judged.map { rows[$0].probability })
         for (at, probability) in zip(judged, corrected) {
             rows[at].probability = probability
+            let isSmall = rows[at].compared.isRelative && abs(rows[at].compared.change) < Self.leastChange
+            if isSmall { continue }
             rows[at].verdict = rows[at].compared.verdict(corrected: probability, direction: rows[at].metric.direction, level: Self.level)
         }
         let needed = Self.roundsNeeded(judged.count)
