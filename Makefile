@@ -47,7 +47,7 @@ endef
 
 .PHONY: bench bench-full setup setup-tests toolchain build run static install deb test soak fuzz lint format \
 	test-units test-scenarios test-asan test-tsan test-fuzz test-disassembly test-allocations test-counts test-glibc test-splicing test-package \
-	test-vm test-tls-policy test-hellos
+	test-vm test-tls-policy test-hellos test-builds
 
 toolchain:
 	@command -v swift >/dev/null || { echo "Weir needs Swift 6.3 on the PATH: https://www.swift.org/install"; exit 1; }
@@ -82,8 +82,13 @@ deb: static
 
 # Everything that proves it. Each step is a target of its own and can be run alone; all run even when one fails.
 test: setup-tests
-	@MAKE='$(MAKE)' Tests/run lint test-units build test-disassembly test-allocations test-counts test-scenarios test-splicing test-package \
+	@MAKE='$(MAKE)' Tests/run lint test-builds test-units test-disassembly test-allocations test-counts test-scenarios test-splicing test-package \
 		test-asan test-tsan test-glibc test-fuzz
+
+# The release builds, the program's and the one that counts, at the same time: each keeps little more than one processor busy.
+test-builds: setup-tests
+	WEIR_COUNTS=1 swift build -c release --product weir-counts --scratch-path .build/counts & counting=$$!; \
+		code=0; swift build -c release --product weir || code=1; wait $$counting && exit $$code
 
 units := EngineTests|HTTPTests|TLSTests|ProxyTests|TidyTests
 

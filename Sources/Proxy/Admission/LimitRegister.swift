@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// All rate limits of the process by the place where they stand, so that a reload keeps what is in their buckets.
 ///
@@ -19,7 +18,7 @@ final class LimitRegister: Sendable {
         var references: Int
     }
     private struct State: @unchecked Sendable { var entries: [String: Entry] = [:] }
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     init(table: ClientTable, workerCount: Int) {
         self.table = table

@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// Whether a maintenance file exists, as last seen: a word in memory that the control thread writes and workers read.
 ///
@@ -36,5 +35,5 @@ struct MaintenanceFlag: BitwiseCopyable, @unchecked Sendable {
         return lstat(path, &status) == 0
     }
 
-    private static let known = Mutex<[String: MaintenanceFlag]>([:])
+    private static let known = Locked<[String: MaintenanceFlag]>([:])
 }

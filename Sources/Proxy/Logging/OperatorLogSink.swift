@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// Where the operator's log goes; shared by all loggers, safe from any thread.
 final class OperatorLogSink: Sendable {
@@ -21,11 +20,11 @@ final class OperatorLogSink: Sendable {
         var limiter = RepeatLimiter()
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
 
     /// Takes over the descriptor.
     init(descriptor: Int32, form: Form) {
-        state = Mutex(State(descriptor: descriptor, form: form))
+        state = Locked(State(descriptor: descriptor, form: form))
     }
 
     deinit {

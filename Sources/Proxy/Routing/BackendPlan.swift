@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// One `downstream` of a server as the plan has it.
 struct BackendPlan: BitwiseCopyable {
@@ -37,7 +36,7 @@ struct BackendNames: BitwiseCopyable {
         let pointer: UnsafePointer<BackendNames>
         init(_ pointer: UnsafePointer<BackendNames>) { self.pointer = pointer }
     }
-    private static let knownNames = Mutex<[String: Kept]>([:])
+    private static let knownNames = Locked<[String: Kept]>([:])
 }
 
 /// Backends that serve together, and how one of them is chosen: what rules with equal backends and balancing share.

@@ -1,4 +1,3 @@
-import Synchronization
 
 /// One rule of a plan: its name, and what becomes of its requests.
 ///
@@ -86,5 +85,5 @@ extension RulePlan {
     }
 
     private struct LastingRule: @unchecked Sendable { let pointer: UnsafePointer<RulePlan> }
-    private static let lastingRules = Mutex<[String: LastingRule]>([:])
+    private static let lastingRules = Locked<[String: LastingRule]>([:])
 }

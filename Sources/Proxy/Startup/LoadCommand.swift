@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// What `weir load` was asked for, as it stands on the command line.
 public struct LoadRequest: Sendable {
@@ -217,7 +216,7 @@ private func loadTLS(_ material: TLSBackendMaterial) throws(LaunchFailure) -> TL
 private final class LoadCollector: Sendable {
     let descriptor = clinux_eventfd()
     private let threads: Int
-    private let outcomes = Mutex<[LoadOutcome]>([])
+    private let outcomes = Locked<[LoadOutcome]>([])
 
     init(threads: Int) { self.threads = threads }
 

@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// One piece of work on a thread of its own, which ends with it; a descriptor becomes readable when it is done.
 ///
@@ -9,7 +8,7 @@ import Synchronization
 final class ShortThread<Value: Sendable>: Sendable {
     /// Readable once `take` has something to give; -1 when there was none to be had, and then no thread either.
     let doneDescriptor: Int32
-    private let value = Mutex<Value?>(nil)
+    private let value = Locked<Value?>(nil)
 
     init() {
         doneDescriptor = clinux_eventfd()

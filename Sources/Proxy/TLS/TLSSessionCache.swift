@@ -1,6 +1,5 @@
 import COpenSSL
 import Glibc
-import Synchronization
 
 /// Sessions by id, for clients without tickets: those of all workers of one server, in sixteen parts under a lock each.
 ///
@@ -130,8 +129,8 @@ private struct KeptSession: @unchecked Sendable {
 }
 
 private final class LockedPart: Sendable {
-    let part: Mutex<Part>
-    init(_ part: sending Part) { self.part = Mutex(part) }
+    let part: Locked<Part>
+    init(_ part: sending Part) { self.part = Locked(part) }
 }
 
 /// A sixteenth of the cache: a ring in the order of arrival, and where each id stands in it.

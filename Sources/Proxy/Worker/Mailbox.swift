@@ -35,14 +35,10 @@ final class Mailbox: Sendable {
     let wakeDescriptor: Int32
     /// The control thread polls it; each report adds one.
     let reportDescriptor: Int32
-    private let messages = Mutex<[WorkerMessage]>([])
-    private let reports = Mutex<[WorkerReport]>([])
+    private let messages = Locked<[WorkerMessage]>([])
+    private let reports = Locked<[WorkerReport]>([])
     private let waiting = Atomic<Bool>(false)
     private let ended = Atomic<Bool>(false)
-    private let turns = Atomic<UInt64>(0)
-
-    /// At begin and end of what is done under a lock: ThreadSanitizer does not see the order that `Mutex` makes, but this one.
-    private func turn() { turns.wrappingAdd(1, ordering: .acquiringAndReleasing) }
 
     init() {
         wakeDescriptor = clinux_eventfd()
@@ -58,11 +54,7 @@ final class Mailbox: Sendable {
     }
 
     func post(_ message: WorkerMessage) {
-        messages.withLock {
-            turn()
-            $0.append(message)
-            turn()
-        }
+        messages.withLock { $0.append(message) }
         waiting.store(true, ordering: .releasing)
         var one: UInt64 = 1
         _ = write(wakeDescriptor, &one, MemoryLayout<UInt64>.size)
@@ -74,22 +66,14 @@ final class Mailbox: Sendable {
     func take() -> [WorkerMessage] {
         waiting.store(false, ordering: .relaxed)
         return messages.withLock { held in
-            turn()
-            defer {
-                held = []
-                turn()
-            }
+            defer { held = [] }
             return held
         }
     }
 
     /// The way back: rare, and never on the path of a request.
     func report(_ report: WorkerReport) {
-        reports.withLock {
-            turn()
-            $0.append(report)
-            turn()
-        }
+        reports.withLock { $0.append(report) }
         var one: UInt64 = 1
         _ = write(reportDescriptor, &one, MemoryLayout<UInt64>.size)
     }
@@ -99,11 +83,7 @@ final class Mailbox: Sendable {
         var count: UInt64 = 0
         _ = read(reportDescriptor, &count, MemoryLayout<UInt64>.size)
         return reports.withLock { held in
-            turn()
-            defer {
-                held = []
-                turn()
-            }
+            defer { held = [] }
             return held
         }
     }

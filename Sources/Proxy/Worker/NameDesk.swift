@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// A name whose addresses an exchange of a worker waits for.
 struct NameQuestion: Sendable {
@@ -23,7 +22,7 @@ struct NameAnswer: Sendable {
 final class NameDesk: Sendable {
     /// Readable when there are questions; the control thread polls it.
     let wakeDescriptor: Int32
-    private let questions = Mutex<[NameQuestion]>([])
+    private let questions = Locked<[NameQuestion]>([])
 
     init() {
         wakeDescriptor = clinux_eventfd()

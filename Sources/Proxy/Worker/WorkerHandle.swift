@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// A listening socket that belongs to one worker.
 struct WorkerListener: Sendable {
@@ -72,7 +71,7 @@ final class WorkerHandle: Sendable {
     let events: EventLog
     private let mailbox: Mailbox
     private let backends: BackendRegister
-    private let thread: Mutex<pthread_t?>
+    private let thread: Locked<pthread_t?>
 
     init(index: Int, counters: CounterBlock, events: EventLog, mailbox: Mailbox, backends: BackendRegister, thread: pthread_t) {
         self.index = index
@@ -80,7 +79,7 @@ final class WorkerHandle: Sendable {
         self.events = events
         self.mailbox = mailbox
         self.backends = backends
-        self.thread = Mutex(thread)
+        self.thread = Locked(thread)
     }
 
     func backendSnapshots() -> [BackendSnapshot] { backends.snapshots() }
@@ -139,7 +138,7 @@ final class BackendRegister: Sendable {
         var counters: CounterBlock
     }
 
-    private let entries = Mutex<[Entry]>([])
+    private let entries = Locked<[Entry]>([])
 
     /// Makes counters for a backend, all zero.
     func add(server: Int, name: String, address: String) -> CounterBlock {

@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// Starts a worker's thread and waits until its ring stands.
 ///
@@ -35,7 +34,7 @@ private final class WorkerBoot: Sendable {
     let events = EventLog()
     let mailbox = Mailbox()
     let backends = BackendRegister()
-    private let outcome = Mutex<WorkerStartFailure?>(nil)
+    private let outcome = Locked<WorkerStartFailure?>(nil)
     private let upDescriptor: Int32
 
     init(_ start: WorkerStart) {

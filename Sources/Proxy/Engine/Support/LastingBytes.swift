@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// Bytes that outlive every request that reads them: of a serving plan's memory, or kept for the life of the process.
 struct LastingBytes: BitwiseCopyable, Hashable, @unchecked Sendable {
@@ -44,7 +43,7 @@ struct LastingBytes: BitwiseCopyable, Hashable, @unchecked Sendable {
     }
 }
 
-private let internedTexts = Mutex<[String: LastingBytes]>([:])
+private let internedTexts = Locked<[String: LastingBytes]>([:])
 
 extension Optional where Wrapped == LastingBytes {
     /// How many bytes there are; 0 for nil.

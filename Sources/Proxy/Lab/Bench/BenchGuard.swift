@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// Ends a run in good order when SIGINT, SIGTERM or SIGHUP asks for it.
 ///
@@ -12,7 +11,7 @@ final class BenchGuard: Sendable {
         var folder: String?
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// The signal that ends the run; nil while it goes on.
     var endedBy: Int32? { state.withLock { $0.signal } }

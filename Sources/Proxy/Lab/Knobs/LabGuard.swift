@@ -1,6 +1,5 @@
 import CUring
 import Glibc
-import Synchronization
 
 /// Stands between the lab and the machine: whatever ends the lab, its changes are put back and what it started ends.
 ///
@@ -17,7 +16,7 @@ final class LabGuard: Sendable {
         var scratch: String?
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     /// Nobody else changes the machine while this one lives.
     private let lock: MachineLock
     /// Empty where nothing is to be changed.
