@@ -95,6 +95,8 @@ struct Load: ParsableCommand {
     var allowFailures: String?
     @Flag(help: "Tell the figures even when they are those of this program.")
     var reportAnyway = false
+    @Flag(help: "Put the counts of the histogram of latencies into the JSON too, so that runs can be added up.")
+    var histogram = false
 
     func run() throws {
         var request = LoadRequest()
@@ -133,6 +135,7 @@ struct Load: ParsableCommand {
         request.progress = progress
         request.allowFailures = allowFailures
         request.reportAnyway = reportAnyway
+        request.histogram = histogram
         try end(load(request))
     }
 }

@@ -14,6 +14,16 @@ struct LatencyHistogram: Sendable {
         histogram.record(min(nanoseconds, Self.nanosecondsMax))
     }
 
+    /// `count` values at once.
+    mutating func record(_ nanoseconds: UInt64, count: UInt64) {
+        if count > 0 { histogram.record(min(nanoseconds, Self.nanosecondsMax), count: count) }
+    }
+
+    /// Values that were recorded, in rising order, each with how often; as exact as the histogram is.
+    var counts: [(nanoseconds: UInt64, count: UInt64)] {
+        histogram.recordedValues().map { ($0.value, $0.count) }
+    }
+
     mutating func add(_ other: LatencyHistogram) {
         if other.count > 0 { histogram.add(other.histogram) }
     }

@@ -11,6 +11,8 @@ struct LoadReport: Sendable {
     var isInterrupted = false
     /// Figures are told though they are the generator's.
     var isForced = false
+    /// The histogram of latencies is told whole.
+    var hasCounts = false
 
     static let schema = "weir-load/1"
 
@@ -20,7 +22,14 @@ struct LoadReport: Sendable {
     var achievedRate: Double { tally.rateNanoseconds > 0 ? Double(tally.answeredInTime) / (Double(tally.rateNanoseconds) / 1e9) : 0 }
 
     var json: JSONText {
-        .object([
+        let fields = summary
+        guard hasCounts, !isRefused else { return .object(fields) }
+        let counts = tally.latency.counts.map { JSONText.list([.number($0.nanoseconds), .number($0.count)]) }
+        return .object(fields + [("latency_counts_ns", .list(counts))])
+    }
+
+    private var summary: [(String, JSONText)] {
+        [
             ("schema", .text(Self.schema)),
             ("urls", .list(urls.map(JSONText.text))),
             ("settings", settings.json),
@@ -77,7 +86,7 @@ struct LoadReport: Sendable {
                     ("run_queue_seconds", Self.rounded(Double(tally.runQueueNanoseconds) / 1e9, 1e6)),
                 ])
             ),
-        ])
+        ]
     }
 
     static let percentiles: [(name: String, value: Double)] = [

@@ -1,4 +1,3 @@
-
 /// One rule of a plan: its name, and what becomes of its requests.
 ///
 /// Small, because there are many and any of them may be next: half a line of the cache is all of it that a request touches,

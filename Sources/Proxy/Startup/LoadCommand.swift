@@ -39,6 +39,7 @@ public struct LoadRequest: Sendable {
     public var progress = false
     public var allowFailures: String?
     public var reportAnyway = false
+    public var histogram = false
     public init() {}
 }
 
@@ -73,7 +74,8 @@ private func runLoad(_ request: LoadRequest, _ arguments: LoadArguments, allowed
             urls: arguments.urlTexts, settings: arguments.report(plan), tally: tally,
             verdict: LoadVerdict(tally, isOpenLoop: plan.timetable != nil),
             planned: arguments.planned(plan, tally, isInterrupted: run.isInterrupted),
-            wantedRate: arguments.wantedRate(plan), isInterrupted: run.isInterrupted, isForced: request.reportAnyway)
+            wantedRate: arguments.wantedRate(plan), isInterrupted: run.isInterrupted, isForced: request.reportAnyway,
+            hasCounts: request.histogram)
         try tell(report, request)
         if report.isRefused { return isBottleneckCode }
         return tally.started == 0 || Double(tally.failed) > allowedFailures * Double(tally.started) ? 1 : 0

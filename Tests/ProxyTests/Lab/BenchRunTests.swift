@@ -46,6 +46,26 @@ struct BenchRunTests {
         #expect(entries(folder.path("work"), hidden: true).isEmpty)
     }
 
+    @Test("in slices all are measured at the same time, and who fails is left out")
+    func sliced() throws {
+        try folder.write("suite/Scenarios/short.conf", "about = \"A moment.\"\nslice = \"100ms\"\nload { connections = 2 }\n")
+        let run = try start(["--rivals", "broken", "--with", "efficiency-mode = true", "--rounds", "2"])
+        #expect(try run.end() == 0, "\(run.standardError)")
+        #expect(try result("broken").lack == "broken ended with 7; it said: I cannot")
+        #expect(run.standardError.contains("round 1 of 2, weir and weir+1 and broken"))
+        #expect(run.standardError.contains("round 2 of 2, weir+1 and weir;"))
+        for name in ["weir", "weir+1"] {
+            let rounds = try result(name).rounds
+            #expect(rounds.count == 2, "\(name)")
+            for metric in [BenchMetric.cpuPerRequest, .requestRate, .latency50, .latency9999, .enters, .memory] {
+                #expect(rounds.allSatisfy { $0.figures[metric] ?? 0 > 0 }, "\(name): \(metric)")
+            }
+            // Two pieces of a tenth of a second, and not one of two.
+            #expect(rounds.allSatisfy { abs($0.requests / ($0.figures[.requestRate] ?? 1) - 0.2) < 0.05 }, "\(name)")
+        }
+        #expect(entries(folder.path("work"), hidden: true).isEmpty)
+    }
+
     @Test("noise leaves the history alone, unless it is asked for")
     func history() throws {
         let file = folder.path("history.jsonl")

@@ -120,6 +120,21 @@ struct LoadReportTests {
         #expect(forced.json.printed().contains("\"bottleneck\": true"))
     }
 
+    @Test("the histogram is told whole where it is asked for, and never of what was refused")
+    func counts() {
+        var tally = LoadTally()
+        for nanoseconds: UInt64 in [1_000_000, 1_000_000, 3_000_000] { tally.latency.record(nanoseconds) }
+        var report = report(tally)
+        #expect(!report.json.printed().contains("latency_counts_ns"))
+        report.hasCounts = true
+        let pairs = report.json["latency_counts_ns"]?.elements ?? []
+        #expect(pairs.map { $0.elements.last?.whole } == [2, 1])
+        #expect(abs((pairs.first?.elements.first?.whole ?? 0) - 1_000_000) < 2_000)
+        var refused = self.report(self.tally(busy: 1))
+        refused.hasCounts = true
+        #expect(!refused.json.printed().contains("latency_counts_ns"))
+    }
+
     @Test("each kind of error has its field, and all of them add up to the total")
     func errors() {
         var tally = tally()

@@ -1,6 +1,6 @@
 import Glibc
 
-/// One load against a port.
+/// One load against a port; with the counts of its latencies where it is to be added to others.
 struct BenchLoad {
     private let command: [String]
     private let folder: String
@@ -8,14 +8,14 @@ struct BenchLoad {
     private let seconds: Double
     private var process: MeasuredProcess?
 
-    init(_ plan: BenchPlan, _ scenario: BenchScenario, port: UInt16, seconds: Double) throws(BenchFailure) {
+    init(_ plan: BenchPlan, _ scenario: BenchScenario, port: UInt16, seconds: Double, counts: Bool = false) throws(BenchFailure) {
         folder = plan.folder
         cpus = plan.layout.load
         self.seconds = seconds
         let url = "\(scenario.proxy.tls ? "https" : "http")://127.0.0.1:\(port)\(scenario.load.path ?? "/")"
         command =
             [plan.generator, "load", url, "--duration", "\(Int(seconds * 1_000))ms", "--warm-up", "0s", "--json", "\(folder)/load.json", "--report-anyway"]
-            + scenario.loadOptions
+            + (counts ? ["--histogram"] : []) + scenario.loadOptions
     }
 
     mutating func start() throws(BenchFailure) {

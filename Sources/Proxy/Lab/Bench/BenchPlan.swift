@@ -25,6 +25,17 @@ struct BenchPlan {
         min(Double(scenario.warmUpMilliseconds) / 1_000, max(seconds(of: scenario) / 2, 0.3))
     }
 
+    /// Pieces that the time of one measurement is cut into, taken in turn with those of the others.
+    func slices(of scenario: BenchScenario) -> Int {
+        guard scenario.sliceMilliseconds > 0 else { return 1 }
+        return max(1, Int((seconds(of: scenario) * 1_000 / Double(scenario.sliceMilliseconds)).rounded()))
+    }
+
+    /// Who is measured at the same time, group after group: all together in slices, or each by itself.
+    func groups(_ subjects: [Int], for scenario: BenchScenario) -> [[Int]] {
+        slices(of: scenario) > 1 ? [subjects] : subjects.map { [$0] }
+    }
+
     /// Which subject takes its turn when: forwards in one round and backwards in the next, so that what changes slowly with time
     /// weighs on all alike.
     func order(ofRound round: Int) -> [Int] {
@@ -34,9 +45,14 @@ struct BenchPlan {
     /// About how long it takes, in seconds.
     var estimate: Double {
         scenarios.reduce(0) { sum, scenario in
-            let each = seconds(of: scenario) + warmUpSeconds(of: scenario) + Self.startSeconds
+            let each = expectedSeconds(of: scenario)
             return sum + each * Double(rounds * measuredCount(scenario)) + Self.countSeconds * Double(measuredCount(scenario))
         }
+    }
+
+    /// What one measurement takes with all that belongs to it.
+    func expectedSeconds(of scenario: BenchScenario) -> Double {
+        seconds(of: scenario) + warmUpSeconds(of: scenario) + Self.startSeconds + Double(slices(of: scenario) - 1) * Self.sliceSeconds
     }
 
     func measuredCount(_ scenario: BenchScenario) -> Int { subjects.count { lack(of: $0, for: scenario) == nil } }
@@ -50,4 +66,6 @@ struct BenchPlan {
     /// Start, end and the looks at /proc of one measurement; the pass that counts system calls.
     static let startSeconds = 0.7
     static let countSeconds = 1.6
+    /// Start and end of one more load.
+    static let sliceSeconds = 0.06
 }

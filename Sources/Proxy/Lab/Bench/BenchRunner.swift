@@ -69,17 +69,12 @@ final class BenchRunner {
     /// All rounds of a scenario; a subject that fails is left out of those that follow, and the others go on.
     private func takeRounds(_ scenario: BenchScenario, _ number: Int, _ origin: BenchOrigin, into measured: inout [BenchResult.Scenario]) {
         for round in 0..<plan.rounds {
-            for at in plan.order(ofRound: round) where measured[at].lack == nil && !isEnded() {
-                let subject = plan.subjects[at]
-                say(
-                    "scenario \(number + 1) of \(plan.scenarios.count) (\(scenario.name)), round \(round + 1) of \(plan.rounds), "
-                        + "\(subject.name); \(timeLeft())")
-                do throws(BenchFailure) {
-                    try measureOnce(scenario, subject, origin, round, into: &measured[at])
-                } catch {
-                    fail(&measured[at], error)
-                }
-                done += plan.seconds(of: scenario) + plan.warmUpSeconds(of: scenario) + BenchPlan.startSeconds
+            let taking = plan.order(ofRound: round).filter { measured[$0].lack == nil }
+            for group in plan.groups(taking, for: scenario) where !isEnded() {
+                let names = group.map { plan.subjects[$0].name }.joined(separator: " and ")
+                say("scenario \(number + 1) of \(plan.scenarios.count) (\(scenario.name)), round \(round + 1) of \(plan.rounds), \(names); \(timeLeft())")
+                measureOnce(scenario, group, origin, round, into: &measured)
+                done += plan.expectedSeconds(of: scenario) * Double(group.count)
             }
         }
     }
@@ -110,26 +105,64 @@ final class BenchRunner {
         return seconds >= 90 ? "about \((seconds + 30) / 60) minutes left" : "about \(seconds) seconds left"
     }
 
-    /// Takes a round, again when it says nothing.
+    /// Takes a round of those who are measured at the same time, again when it says nothing: one of them alone has nothing to be held against.
     private func measureOnce(
-        _ scenario: BenchScenario, _ subject: BenchSubject, _ origin: BenchOrigin, _ round: Int, into measured: inout BenchResult.Scenario
-    ) throws(BenchFailure) {
+        _ scenario: BenchScenario, _ group: [Int], _ origin: BenchOrigin, _ round: Int, into measured: inout [BenchResult.Scenario]
+    ) {
         for attempt in 0...BenchPlan.retriesMax {
+            let taken = takeTurns(scenario, group.filter { measured[$0].lack == nil }, origin, round, into: &measured)
+            // Of a load that was ended early.
+            if isEnded() { return }
+            var isRefused = false
+            for (at, one) in taken where measured[at].lack == nil {
+                guard let refusal = Self.refusal(of: one, scenario, acceptsNoise: plan.acceptsNoise) ?? speedRefusal(of: one, &measured[at]) else { continue }
+                isRefused = true
+                measured[at].remarks.append("round \(round + 1) was refused: \(refusal)")
+                say("refused: \(refusal)" + (attempt < BenchPlan.retriesMax ? "; again" : "; the round is left out"))
+            }
+            if isRefused { continue }
+            for (at, one) in taken where measured[at].lack == nil { measured[at].rounds.append(one) }
+            return
+        }
+    }
+
+    /// All of a group run from the first to the last slice, and have the load in turn, forwards and backwards.
+    private func takeTurns(
+        _ scenario: BenchScenario, _ group: [Int], _ origin: BenchOrigin, _ round: Int, into measured: inout [BenchResult.Scenario]
+    ) -> [(subject: Int, round: BenchRound)] {
+        var running: [(at: Int, turn: BenchTurn, taken: BenchRound)] = []
+        defer { for one in running { one.turn.stop() } }
+        for at in group where !isEnded() {
             var taken = BenchRound(round: round, turn: turn)
             turn += 1
             taken.speed = computingSpeed(cpu: plan.layout.subject.first)
-            let turnRun = try BenchTurn(plan, scenario, subject, origin)
-            defer { turnRun.stop() }
-            try turnRun.measure(into: &taken, countsSystemCalls: round == 0 && countsLack == nil)
-            // Of a load that was ended early.
-            if isEnded() { return }
-            guard let refusal = Self.refusal(of: taken, scenario, acceptsNoise: plan.acceptsNoise) ?? speedRefusal(of: taken, &measured) else {
-                measured.rounds.append(taken)
-                return
+            do throws(BenchFailure) {
+                let started = try BenchTurn(plan, scenario, subject: at, origin)
+                running.append((at, started, taken))
+                try started.warmUp()
+            } catch {
+                fail(&measured[at], error)
             }
-            measured.remarks.append("round \(round + 1) was refused: \(refusal)")
-            say("refused: \(refusal)" + (attempt < BenchPlan.retriesMax ? "; again" : "; the round is left out"))
         }
+        let look = MachineLook.now()
+        let slices = plan.slices(of: scenario)
+        for slice in 0..<slices {
+            for one in slice % 2 == 0 ? running : running.reversed() where measured[one.at].lack == nil && !isEnded() {
+                do throws(BenchFailure) { try one.turn.measure(slice: slice, of: slices) } catch { fail(&measured[one.at], error) }
+            }
+        }
+        if isEnded() { return [] }
+        let share = OthersShare(from: look, to: .now(), interruptsApart: OthersShare.kernelKeepsInterruptsApart)
+        for index in running.indices where measured[running[index].at].lack == nil {
+            running[index].taken.foreignShare = share.foreign
+            running[index].taken.stolenShare = share.stolen
+            do throws(BenchFailure) {
+                try running[index].turn.finish(into: &running[index].taken, countsSystemCalls: round == 0 && countsLack == nil)
+            } catch {
+                fail(&measured[running[index].at], error)
+            }
+        }
+        return running.map { ($0.at, $0.taken) }
     }
 
     /// Why a round says nothing about the proxy; nil for a good one.

@@ -9,6 +9,8 @@ struct BenchScenario: Equatable, Sendable {
     var durationMilliseconds = 2_000
     /// Of the load that goes ahead of each.
     var warmUpMilliseconds = 1_000
+    /// How long one has the load before it is the next one's turn, all running at the same time; 0 = each has its time in one piece.
+    var sliceMilliseconds = 0
     /// What of a hundred requests may fail; for scenarios that overload on purpose.
     var failuresPercentMax = 0
     var proxy = ProxyWork()
@@ -99,7 +101,7 @@ struct BenchScenario: Equatable, Sendable {
     /// What it is about, for results and reports.
     var json: JSONText {
         .object([
-            ("duration_ms", .number(durationMilliseconds)), ("warm_up_ms", .number(warmUpMilliseconds)),
+            ("duration_ms", .number(durationMilliseconds)), ("warm_up_ms", .number(warmUpMilliseconds)), ("slice_ms", .number(sliceMilliseconds)),
             ("load", .list(loadOptions.map(JSONText.text))), ("path", .text(load.path ?? "/")),
             ("origin", .list(originOptions.map(JSONText.text))),
             ("proxy", .object(templateValues.sorted { $0.key < $1.key }.map { ($0.key, .text($0.value.text)) })),

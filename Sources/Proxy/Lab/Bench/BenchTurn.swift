@@ -1,6 +1,6 @@
 import Glibc
 
-/// One proxy started for one measurement: fresh, because where a process lies in memory is part of its speed, and a second one
+/// One proxy started for one measurement, which may come in slices: fresh, because where a process lies in memory is part of its speed, and a second one
 /// of the same program differs as builds do.
 final class BenchTurn {
     private let plan: BenchPlan
@@ -10,14 +10,21 @@ final class BenchTurn {
     private let process: MeasuredProcess
     private let port: UInt16
     private let adminPath: String
+    private var ringBefore: [BenchMetric: Double] = [:]
+    private var loads: [LoadResult] = []
+    private var cpuSeconds = 0.0
+    private var contextSwitches = 0.0
+    private var memoryKiB = 0.0
 
-    init(_ plan: BenchPlan, _ scenario: BenchScenario, _ subject: BenchSubject, _ origin: BenchOrigin) throws(BenchFailure) {
+    /// - Parameter at: the subject's place in the plan; two of one program may run at the same time.
+    init(_ plan: BenchPlan, _ scenario: BenchScenario, subject at: Int, _ origin: BenchOrigin) throws(BenchFailure) {
+        let subject = plan.subjects[at]
         self.plan = plan
         self.scenario = scenario
         self.subject = subject
         self.origin = origin
         port = try freePort()
-        let folder = "\(plan.folder)/\(subject.rival.name)"
+        let folder = "\(plan.folder)/\(subject.rival.name)-\(at)"
         mkdir(folder, 0o755)
         adminPath = "\(folder)/admin.sock"
         var values = scenario.templateValues
@@ -50,43 +57,48 @@ final class BenchTurn {
 
     func stop() { process.stop() }
 
-    /// A short load to warm up, then the one that counts.
-    func measure(into round: inout BenchRound, countsSystemCalls: Bool) throws(BenchFailure) {
+    /// A short load that nothing is made of.
+    func warmUp() throws(BenchFailure) {
         _ = try load(seconds: plan.warmUpSeconds(of: scenario))
-        var load = try BenchLoad(plan, scenario, port: port, seconds: plan.seconds(of: scenario))
-        let look = MachineLook.now()
-        let ringBefore = ring()
+        ringBefore = ring()
+    }
+
+    /// A load that counts: one of `slices` of the measurement's time.
+    func measure(slice: Int, of slices: Int) throws(BenchFailure) {
+        let seconds = plan.seconds(of: scenario) / Double(slices)
+        var load = try BenchLoad(plan, scenario, port: port, seconds: seconds, counts: slices > 1)
         let before = ProcessFigures(of: process.pid, memory: false)
         try load.start()
-        var memory = 0.0
         let finished = load.waitForEnd { passed in
             // In the middle, while connections are open and bytes under way.
-            if memory == 0, passed > self.plan.seconds(of: self.scenario) * 0.6 { memory = ProcessFigures(of: self.process.pid).ownKiB }
+            if memoryKiB == 0, slice == slices / 2, passed > seconds * 0.6 { memoryKiB = ProcessFigures(of: process.pid).ownKiB }
         }
         let after = ProcessFigures(of: process.pid, memory: false)
-        let share = OthersShare(from: look, to: .now(), interruptsApart: OthersShare.kernelKeepsInterruptsApart)
+        guard finished, process.exitCode() == nil else { throw BenchFailure("\(subject.name) did not live through \(scenario.name); \(process.lastWords)") }
+        loads.append(try load.result())
+        cpuSeconds += after.cpuSeconds - before.cpuSeconds
+        contextSwitches += max(0, after.contextSwitches - before.contextSwitches)
+    }
+
+    /// What all slices came to.
+    func finish(into round: inout BenchRound, countsSystemCalls: Bool) throws(BenchFailure) {
         let ringAfter = ring()
         let resting = ProcessFigures(of: process.pid)
-        guard finished, process.exitCode() == nil else { throw BenchFailure("\(subject.name) did not live through \(scenario.name); \(process.lastWords)") }
-        let result = try load.result()
-
-        let cpu = after.cpuSeconds - before.cpuSeconds
-        round.foreignShare = share.foreign
-        round.stolenShare = share.stolen
+        let result = LoadResult(sum: loads)
         round.isGeneratorBound = result.isBottleneck
         round.requests = result.answered
         round.failed = result.failed
         let requests = max(result.answered, 1)
         var figures = result.latencies
-        figures[.cpuPerRequest] = cpu * 1e6 / requests
+        figures[.cpuPerRequest] = cpuSeconds * 1e6 / requests
         figures[.requestRate] = result.answered / max(result.seconds, 0.001)
         if scenario.movesBodies {
             let bytes = result.bodyBytes + Double(scenario.load.requestBodyBytes) * result.answered
-            figures[.cpuPerGibibyte] = cpu / max(bytes / 1_073_741_824, 1e-9)
+            figures[.cpuPerGibibyte] = cpuSeconds / max(bytes / 1_073_741_824, 1e-9)
             figures[.bodyRate] = bytes / 1_048_576 / max(result.seconds, 0.001)
         }
-        figures[.contextSwitches] = max(0, after.contextSwitches - before.contextSwitches) / requests
-        figures[.memory] = memory > 0 ? memory : resting.ownKiB
+        figures[.contextSwitches] = contextSwitches / requests
+        figures[.memory] = memoryKiB > 0 ? memoryKiB : resting.ownKiB
         figures[.memoryPeak] = resting.peakKiB
         for (metric, value) in ringAfter { if let earlier = ringBefore[metric] { figures[metric] = (value - earlier) / requests } }
         round.figures = figures

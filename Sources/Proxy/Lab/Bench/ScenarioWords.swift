@@ -7,6 +7,9 @@ func benchScenarioRows() -> SectionRows<BenchScenario> {
             .flag("quick", .weir, \.isQuick, "Whether `make bench` takes it."),
             .duration("duration", .weir, \.durationMilliseconds, 100...600_000, "How long one measurement takes."),
             .duration("warm-up", .weir, \.warmUpMilliseconds, 100...60_000, "Load before each measurement."),
+            .duration(
+                "slice", .weir, \.sliceMilliseconds, 50...60_000,
+                "How long one has the load before it is the next one's turn, all running at the same time; each has its time in one piece when missing."),
             .count("failures", .weir, \.failuresPercentMax, 0...100, "Requests of a hundred that may fail."),
         ],
         sections: [
