@@ -85,6 +85,39 @@ struct ClientCertificateTests {
         #expect(try failure(version, Materials.made.client, try server(expired, missing: true, expired: true)) == .none)
     }
 
+    @Test("where lists must not be missing, nobody comes in without any list at all", arguments: versions)
+    func noLists(version: TLSVersion) throws {
+        let server = try server { $0.acceptsMissingRevocationList = false }
+        #expect(try failure(version, Materials.made.client, server) == .noRevocationList)
+        #expect(try failure(version, Materials.made.client, try self.server()) == .none)
+    }
+
+    /// What clients of a section are checked for, as the worker compares it.
+    private func mark(_ change: (inout TLSMaterial) -> Void) throws -> UInt64 {
+        let arena = PlanArena()
+        let contexts = TLSContexts(provision: TLSContexts.Provision(workers: 1, secret: Materials.secret), arena: arena)
+        let material = Materials.server {
+            $0.clientCertificates = .required
+            $0.authorities = [Materials.file("ca.pem", Materials.made.authority.pem)]
+            $0.authorityPlaces = ["ca.pem"]
+            $0.revocationPlaces = ["lists"]
+            change(&$0)
+        }
+        let listener = try contexts.listener([material], ofHost: [0], sessions: nil)
+        return withExtendedLifetime(arena) { listener.pointee.marks[0] }
+    }
+
+    @Test("what clients were checked for stays the same when files change, and is another where others are named")
+    func marks() throws {
+        let before = try mark { _ in }
+        let authority = try mark { $0.authorities = [Materials.file("ca.pem", Materials.made.authority.pem + Materials.made.stranger.pem)] }
+        let list = try mark { $0.revocationLists = [Materials.file("lists/new", Materials.made.revocationList)] }
+        #expect(authority == before && list == before)
+        #expect(try mark { $0.authorityPlaces = ["other.pem"] } != before)
+        #expect(try mark { $0.revocationPlaces = [] } != before)
+        #expect(try mark { $0.acceptsMissingRevocationList = false } != before)
+    }
+
     @Test("once revoked, a client's session does not resume", arguments: versions, [true, false])
     func revokedOnResumption(version: TLSVersion, byTicket: Bool) throws {
         let cache = TLSSessionCache(countMax: 10, seconds: 10)

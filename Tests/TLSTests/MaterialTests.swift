@@ -78,6 +78,8 @@ struct MaterialTests {
         #expect(complaint(material("nonsense")).hasPrefix("a.crl holds no list"))
         #expect(try warnings(material(Materials.made.expiredRevocationList)).first?.contains("past its time") == true)
         #expect(try warnings(material(Materials.made.revocationList)) == [])
+        let broken = Materials.made.authority.revocationList([]) + "-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n"
+        #expect(complaint(material(broken)).hasPrefix("a.crl: what follows list 1"))
     }
 
     @Test("keys for tickets have 48 or 80 bytes", arguments: [0, 47, 49, 79, 81])
@@ -101,6 +103,61 @@ struct MaterialTests {
         #expect(complaint { $0.identities[0].staple = Materials.file("a.der", "x") }.hasPrefix("a.der is no OCSP response"))
         let old = Materials.made.intermediate.staple(about: Materials.made.ecdsa, untilDays: -1)
         #expect(try warnings { $0.identities[0].staple = TLSFile(name: "a.der", bytes: old) }.first?.contains("past its time") == true)
+    }
+
+    @Test("of a response the part about the certificate counts; one about others is left unused, and one that is not good is a complaint")
+    func stapleParts() throws {
+        let issuer = Materials.made.intermediate
+        func staple(_ bytes: Bytes) -> (inout TLSMaterial) -> Void {
+            { $0.identities[0].staple = TLSFile(name: "a.der", bytes: bytes) }
+        }
+        #expect(try warnings(staple(issuer.staple(about: Materials.made.ecdsa, behind: [Materials.made.rsa]))) == [])
+        let old = issuer.staple(about: Materials.made.ecdsa, behind: [Materials.made.rsa], untilDays: -1)
+        #expect(try warnings(staple(old)).first?.contains("past its time") == true)
+        let stranger = issuer.staple(about: Materials.made.rsa)
+        #expect(try warnings(staple(stranger)).first?.hasPrefix("a.der is an OCSP response about another certificate") == true)
+        let peers = TLSPeers(try .asking(), try .serving(staple(stranger)))
+        peers.client.askForStaple()
+        #expect(peers.shakeHands() && peers.client.staple.isEmpty)
+        #expect(complaint(staple(issuer.staple(about: Materials.made.ecdsa, isGood: false))).contains("calls the certificate revoked"))
+    }
+
+    @Test("a response is found by its serial number where the chain does not hold the issuer")
+    func stapleWithoutIssuer() throws {
+        let made = Materials.made
+        func identity(_ staple: Bytes) -> TLSIdentity {
+            TLSIdentity(
+                chain: Materials.file("leaf.pem", made.ecdsa.pem), key: Materials.file("key.pem", made.ecdsa.keyPEM),
+                staple: TLSFile(name: "a.der", bytes: staple))
+        }
+        let own = identity(made.intermediate.staple(about: made.ecdsa))
+        #expect(try warnings { $0.identities = [own] } == [])
+        let stranger = identity(made.intermediate.staple(about: made.rsa))
+        #expect(try warnings { $0.identities = [stranger] }.first?.contains("about another certificate") == true)
+    }
+
+    @Test("ciphers with DHE are spoken where they are named")
+    func finiteFields() throws {
+        let client = try TLSContext.asking {
+            $0.versionMax = .tls12
+            $0.cipherNames = "DHE-RSA-AES128-GCM-SHA256"
+        }
+        let server = try TLSContext.serving {
+            $0.identities = [Materials.identity(Materials.made.rsa)]
+            $0.cipherNames = "DHE-RSA-AES128-GCM-SHA256"
+        }
+        let peers = TLSPeers(client, server)
+        #expect(peers.shakeHands() && peers.server.cipherName.text == "DHE-RSA-AES128-GCM-SHA256")
+        // The policy does not name them.
+        let strict = TLSPeers(client, try .serving { $0.identities = [Materials.identity(Materials.made.rsa)] })
+        #expect(!strict.shakeHands() && strict.server.failure == .noSharedCipher)
+    }
+
+    @Test("a level of security is asked of certificates, and one below OpenSSL's own is left out with a warning")
+    func securityLevels() throws {
+        #expect(try warnings { $0.cipherNames = "ECDHE-ECDSA-AES256-GCM-SHA384:@SECLEVEL=3" } == [])
+        #expect(complaint { $0.cipherNames = "ECDHE-ECDSA-AES256-GCM-SHA384:@SECLEVEL=4" }.contains("too weak"))
+        #expect(SiftedCiphers("HIGH:@SECLEVEL=1").dropped == ["@SECLEVEL=1"])
     }
 
     @Test("ciphers that are insecure or unknown are left out with a warning, and it is a complaint when none is left")

@@ -57,6 +57,19 @@ struct ResumptionTests {
         #expect(Self.resumes(try Self.begin(client, server), client, server))
     }
 
+    @Test("a section that keeps no sessions has no place for them, whatever others of its server have")
+    func keptBySection() throws {
+        let arena = PlanArena()
+        let contexts = TLSContexts(provision: TLSContexts.Provision(workers: 1, secret: Materials.secret), arena: arena)
+        let keeping = Materials.server()
+        let forgetting = Materials.server { $0.keepsSessions = false }
+        let tls = try contexts.listener([keeping, forgetting], ofHost: [0, 1], sessions: TLSSessionCache(countMax: 10, seconds: 10))
+        withExtendedLifetime(arena) {
+            let places = [0, 1].map { tls.pointee.context($0, worker: 0).state.pointee.sessions != nil }
+            #expect(places == [true, false])
+        }
+    }
+
     @Test("with TLS 1.3 every connection gets a ticket for the next")
     func chain() throws {
         let client = try TLSContext.asking()

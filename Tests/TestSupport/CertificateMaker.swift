@@ -64,19 +64,29 @@ public final class MadeCertificate: @unchecked Sendable {
         return text { PEM_write_bio_X509_CRL($0, list) }
     }
 
-    /// An OCSP response about a certificate of its own: good, until so many days from now on.
-    public func staple(about one: MadeCertificate, untilDays: Int = 7) -> Bytes {
+    /// An OCSP response about a certificate of its own, until so many days from now on.
+    ///
+    /// - Parameters:
+    ///   - others: stand before it in the response, good and past their time.
+    ///   - isGood: or else it is revoked.
+    public func staple(about one: MadeCertificate, behind others: [MadeCertificate] = [], isGood: Bool = true, untilDays: Int = 7) -> Bytes {
         let basic = need(OCSP_BASICRESP_new())
         defer { OCSP_BASICRESP_free(basic) }
-        let id = need(OCSP_cert_to_id(EVP_sha1(), one.certificate, certificate))
-        defer { OCSP_CERTID_free(id) }
         let since = need(X509_gmtime_adj(nil, -86_400 * 60))
         let until = need(X509_gmtime_adj(nil, 86_400 * untilDays))
         defer {
             ASN1_TIME_free(since)
             ASN1_TIME_free(until)
         }
-        precondition(OCSP_basic_add1_status(basic, id, V_OCSP_CERTSTATUS_GOOD, 0, nil, since, until) != nil)
+        for other in others {
+            let id = need(OCSP_cert_to_id(EVP_sha1(), other.certificate, certificate))
+            defer { OCSP_CERTID_free(id) }
+            precondition(OCSP_basic_add1_status(basic, id, V_OCSP_CERTSTATUS_GOOD, 0, nil, since, since) != nil)
+        }
+        let id = need(OCSP_cert_to_id(EVP_sha1(), one.certificate, certificate))
+        defer { OCSP_CERTID_free(id) }
+        let status = isGood ? V_OCSP_CERTSTATUS_GOOD : V_OCSP_CERTSTATUS_REVOKED
+        precondition(OCSP_basic_add1_status(basic, id, status, 0, isGood ? nil : since, since, until) != nil)
         precondition(OCSP_basic_sign(basic, certificate, key, EVP_sha256(), nil, 0) == 1)
         let response = need(OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic))
         defer { OCSP_RESPONSE_free(response) }

@@ -49,6 +49,7 @@ static inline void copenssl_ctx_set_read_ahead(SSL_CTX *context, int on) { SSL_C
 static inline void copenssl_ctx_set_session_cache_mode(SSL_CTX *context, long mode) { SSL_CTX_set_session_cache_mode(context, mode); }
 static inline int copenssl_ctx_set_groups(SSL_CTX *context, const char *names) { return (int)SSL_CTX_set1_groups_list(context, names); }
 static inline int copenssl_ctx_add_chain_certificate(SSL_CTX *context, X509 *certificate) { return (int)SSL_CTX_add1_chain_cert(context, certificate); }
+static inline void copenssl_ctx_set_dh_auto(SSL_CTX *context, int on) { SSL_CTX_set_dh_auto(context, on); }
 static inline void copenssl_ctx_on_server_name(SSL_CTX *context, int (*callback)(SSL *, int *, void *)) {
     SSL_CTX_set_tlsext_servername_callback(context, callback);
 }

@@ -38,6 +38,28 @@ enum TLSFileKind {
         }
     }
 
+    /// What becomes of a file in a directory of such files.
+    enum Standing {
+        case taken
+        /// It is of another kind.
+        case leftOut
+        /// It is meant to be of the kind and is not: without it somebody would be trusted more, or less, than the operator wants.
+        case refused(String)
+    }
+
+    func standing(of name: String, _ bytes: UnsafeRawBufferPointer) -> Standing {
+        if bytes.isEmpty { return .refused("is empty; it may be being written right now") }
+        let text = PEMText(bytes)
+        if text.isCut { return .refused(Self.cut) }
+        guard let complaint = self.complaint(about: bytes) else { return .taken }
+        if !text.labels.isEmpty { return .leftOut }
+        if bytes.first == Self.derSequence { return Self.derComplaint(bytes).map { Standing.refused($0) } ?? .leftOut }
+        let ending = name.lowercased()
+        return text.isMarked || Self.endings.contains { ending.hasSuffix($0) } ? .refused(complaint) : .leftOut
+    }
+
+    /// Names that promise a certificate or a list.
+    private static let endings = [".pem", ".crt", ".cer", ".crl", ".der"]
     private static let cut = "ends in the middle; it may be being written right now"
     private static let derSequence = UInt8(0x30)
 
@@ -67,11 +89,15 @@ struct PEMText {
     private(set) var hasEncryptedKey = false
     /// The last block has no end.
     private(set) var isCut = false
+    /// There is at least the beginning of a line that begins a block.
+    private(set) var isMarked = false
 
     /// Reads the lines that begin and end blocks; what is between is not decoded.
     init(_ bytes: UnsafeRawBufferPointer) {
         var open: String?
+        var hasHalfLine = false
         var position = 0
+        isMarked = bytes.starts(with: "-----".utf8)
         while position < bytes.count {
             let end = bytes[position...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
             let line = bytes[position..<end]
@@ -79,7 +105,11 @@ struct PEMText {
             guard line.count >= 10, line.count <= 128 else { continue }
             if line.first == UInt8(ascii: "-") {
                 let text = String(decoding: line, as: UTF8.self).split(whereSeparator: { $0 == "\r" || $0 == " " || $0 == "\t" }).joined(separator: " ")
-                guard text.hasSuffix("-----") else { continue }
+                if text.hasPrefix("-----BEGIN") { isMarked = true }
+                guard text.hasSuffix("-----") else {
+                    hasHalfLine = hasHalfLine || text.hasPrefix("-----BEGIN ") && position > bytes.count
+                    continue
+                }
                 if text.hasPrefix("-----BEGIN ") {
                     open = String(text.dropFirst(11).dropLast(5))
                 } else if let label = open, text == "-----END \(label)-----" {
@@ -91,7 +121,7 @@ struct PEMText {
                 hasEncryptedKey = true
             }
         }
-        isCut = open != nil
+        isCut = open != nil || hasHalfLine
     }
 }
 
@@ -111,7 +141,8 @@ extension ReadSection {
         }
     }
 
-    /// The files of a directory that are of the kind; others are named in a warning, and it is an error when none is left.
+    /// The files of a directory that are of the kind; others are named in a warning, and it is an error when none is left, or when
+    /// one is of the kind and cannot be used.
     ///
     /// - Parameter mayBeEmpty: nothing is missing when there is none.
     func tlsFiles(in word: ConfigWord, _ setting: String, _ kind: TLSFileKind, mayBeEmpty: Bool) -> [TLSSettings.File] {
@@ -124,18 +155,20 @@ extension ReadSection {
         }
         var files: [TLSSettings.File] = []
         var skipped: [String] = []
+        var isWhole = true
         for name in names {
             let path = filePath(name, in: word.text)
             do throws(ReadFailure) {
                 let bytes = try reader.materials.file(path, bytesMax: kind.bytesMax)
-                if bytes.withBytes(PEMText.init).isCut {
-                    reader.diagnostics.error(place(of: word), "'\(setting)': '\(path)' ends in the middle; it may be being written right now")
-                } else if bytes.withBytes(kind.complaint) != nil {
-                    skipped.append(name)
-                } else {
-                    files.append(TLSSettings.File(path: path, location: place(of: word), bytes: bytes))
+                switch bytes.withBytes({ kind.standing(of: name, $0) }) {
+                case .taken: files.append(TLSSettings.File(path: path, location: place(of: word), bytes: bytes))
+                case .leftOut: skipped.append(name)
+                case .refused(let complaint):
+                    isWhole = false
+                    reader.diagnostics.error(place(of: word), "'\(setting)': '\(path)' \(complaint)")
                 }
             } catch {
+                isWhole = false
                 reader.diagnostics.error(place(of: word), "'\(setting)': cannot read '\(path)': \(error.reason)")
             }
         }
@@ -145,7 +178,7 @@ extension ReadSection {
                 place(of: word),
                 "'\(setting)': nothing usable in \(skipped.prefix(3).map { "'\($0)'" }.joined(separator: ", "))\(rest) of '\(word.text)'; left out")
         }
-        if files.isEmpty, !mayBeEmpty { reader.diagnostics.error(place(of: word), "'\(setting)': there is no certificate in '\(word.text)'") }
+        if files.isEmpty, isWhole, !mayBeEmpty { reader.diagnostics.error(place(of: word), "'\(setting)': there is no certificate in '\(word.text)'") }
         return files
     }
 

@@ -33,7 +33,8 @@ struct TLSNameList {
             let operation = element.first.flatMap { "!-+".contains($0) ? $0 : nil }
             let parts = (operation == nil ? element[...] : element.dropFirst()).split(separator: "+", omittingEmptySubsequences: false).map(String.init)
             if element.hasPrefix("@") {
-                if element == "@STRENGTH" || ["1", "2", "3", "4", "5"].contains(where: { element == "@SECLEVEL=\($0)" }) {
+                // A level below 2 would let in what is not safe.
+                if element == "@STRENGTH" || ["2", "3", "4", "5"].contains(where: { element == "@SECLEVEL=\($0)" }) {
                     elements.append(element)
                 } else {
                     list.unsafe.append(element)

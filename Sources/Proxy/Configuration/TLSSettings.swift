@@ -25,6 +25,8 @@ struct TLSSettings: Sendable, Equatable {
     struct Revocations: Sendable, Equatable {
         /// PEM or DER, each with one or more lists.
         var files: [File] = []
+        /// Paths of the files and directories that are named, whatever is in them.
+        var places: [String] = []
         /// A certificate whose issuer has no list here counts as good.
         var acceptsMissing = true
         /// A list that is past its time still counts as a list.
@@ -51,6 +53,8 @@ struct TLSSettings: Sendable, Equatable {
     // Client certificates.
     /// PEM, any number of certificates each.
     var authorities: [File] = []
+    /// Paths of the files and directories that are named, whatever is in them.
+    var authorityPlaces: [String] = []
     var verifiesPeer = false
     /// Refuses clients without a certificate; implies `verifiesPeer`.
     var requiresPeer = false

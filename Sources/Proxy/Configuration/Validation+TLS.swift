@@ -222,16 +222,19 @@ private func finishPeers(_ draft: inout TLSDraft, _ section: ReadSection) {
             section.warning(word, "'\(word)' has no effect: 'verify-peer' is false")
         }
         draft.settings.authorities = []
+        draft.settings.authorityPlaces = []
         draft.settings.revocations = nil
         return
     }
     let word = section.has("enforce-peer-cert") ? "enforce-peer-cert" : "verify-peer"
     draft.settings.authorities = section.authorities(files: draft.authorities, folders: draft.authorityFolders)
+    draft.settings.authorityPlaces = (draft.authorities + draft.authorityFolders).map(\.text)
     if draft.authorities.isEmpty && draft.authorityFolders.isEmpty {
         section.error(word, "'\(word)' needs 'ca' or 'capath': whose client certificates are good")
     }
     draft.settings.revocations = draft.revocations.flatMap { written in
         var settings = written.settings
+        settings.places = (written.files + written.folders).map(\.text)
         settings.files =
             written.files.compactMap { section.tlsFile($0, "file", .revocations) }
             + written.folders.flatMap { section.tlsFiles(in: $0, "dir", .revocations, mayBeEmpty: true) }

@@ -110,7 +110,7 @@ struct PlanCompiler {
         do throws(TLSComplaint) {
             return try contexts.listener(
                 materials, ofHost: ofHost,
-                sessions: own.keepsSessions
+                sessions: materials.contains(where: \.keepsSessions)
                     ? sessions.cache(ofServer: identity, countMax: own.cacheEntriesMax, seconds: own.cacheSeconds) : nil)
         } catch {
             throw PlanFailure(sentence: "\(own.location.text): \(error.sentence)")

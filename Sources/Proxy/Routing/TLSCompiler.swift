@@ -16,10 +16,13 @@ extension TLSMaterial {
         sessionSeconds = settings.sessionSeconds
         ticketRotationSeconds = settings.ticketRotationSeconds
         ticketKeys = settings.ticketKeys.map(TLSFile.init)
+        keepsSessions = settings.keepsSessions
         sessionScope = Array(scope.utf8)
         clientCertificates = settings.requiresPeer ? .required : settings.verifiesPeer ? .requested : .unwanted
         verifyDepth = settings.verifyDepth
         authorities = settings.authorities.map(TLSFile.init)
+        authorityPlaces = settings.authorityPlaces
+        revocationPlaces = settings.revocations?.places ?? []
         revocationLists = settings.revocations?.files.map(TLSFile.init) ?? []
         acceptsMissingRevocationList = settings.revocations?.acceptsMissing ?? true
         acceptsExpiredRevocationList = settings.revocations?.acceptsExpired ?? false

@@ -12,14 +12,15 @@ struct TLSContexts {
     /// - Parameters:
     ///   - materials: the server's own section, then those of its virtual hosts.
     ///   - ofHost: virtual host → place among the materials.
-    ///   - sessions: where sessions without tickets are kept; nil = nowhere.
+    ///   - sessions: where sessions without tickets are kept, of those sections that keep any; nil = nowhere.
     func listener(
         _ materials: [TLSMaterial], ofHost: [Int32], sessions: TLSSessionCache?
     ) throws(TLSComplaint) -> UnsafePointer<ListenerTLS> {
         var references: [TLSContext.Reference] = []
         for _ in 0..<provision.workers {
             for material in materials {
-                references.append(keep(try TLSContext(material, secret: provision.secret, sessions: sessions)))
+                let context = try TLSContext(material, secret: provision.secret, sessions: material.keepsSessions ? sessions : nil)
+                references.append(keep(context))
             }
         }
         return arena.place(
@@ -48,15 +49,15 @@ struct TLSContexts {
         return context.reference
     }
 
-    /// Equal where the same is asked of clients' certificates. Of lists of what is revoked the names count and not what is in
-    /// them: a new one must not turn away clients that are connected.
+    /// Equal where the same is asked of clients' certificates. Of authorities and lists of what is revoked it counts what the
+    /// configuration names and not what is in it: a new file must not turn away clients that are connected.
     private static func mark(_ material: TLSMaterial) -> UInt64 {
         var hasher = Hasher()
         hasher.combine(material.clientCertificates)
         if material.clientCertificates != .unwanted {
             hasher.combine(material.verifyDepth)
-            hasher.combine(material.authorities)
-            hasher.combine(material.revocationLists.map(\.name))
+            hasher.combine(material.authorityPlaces)
+            hasher.combine(material.revocationPlaces)
             hasher.combine(material.acceptsMissingRevocationList)
             hasher.combine(material.acceptsExpiredRevocationList)
         }

@@ -40,8 +40,8 @@ struct FileSighting: Equatable, Sendable {
 
 /// Looks now and then whether the files of `ssl` sections have changed since they were read, or since the last look.
 ///
-/// What is seen is noted before anything is read: a change in between is seen the next time. A file that cannot be used is
-/// tried again when it changes, and not before.
+/// What is seen is noted before anything is read: a change in between is seen the next time. That a file can be used again need
+/// not show in it (its mode, the clock): who has failed to use one tries again at each look.
 struct MaterialWatch {
     private let files: [String]
     private let directories: [String]

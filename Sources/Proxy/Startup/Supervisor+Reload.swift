@@ -10,6 +10,9 @@ struct PendingReload {
     /// those that come while a reload is under way, and SIGHUP reads those files too.
     enum Wish { case none, materials, all }
     var wish = Wish.none
+    /// What was said of files that had changed and could not be used: they are tried again at each look, and told of again when that
+    /// is something else. nil = there are none.
+    var unusable: [String]?
     /// Handed to the server process, which has not answered yet.
     var candidate: ReloadCandidate?
     /// When to tell that the answer is long in coming.
@@ -55,7 +58,12 @@ extension Supervisor {
     /// Looks for files that have changed, when it is time.
     private func lookForChanges(now: Int) {
         guard reload.isIdle, phase == .serving, let looksAt = watch?.looksAt, now >= looksAt else { return }
-        if watch?.hasChanged(now: now) == true { reload.wish = .materials }
+        if watch?.hasChanged(now: now) == true {
+            reload.unusable = nil
+            reload.wish = .materials
+        } else if reload.unusable != nil {
+            reload.wish = .materials
+        }
     }
 
     /// - Parameter ofAll: the texts of the configuration are read again too.
@@ -63,18 +71,28 @@ extension Supervisor {
         guard case .file(let path, _, _) = prepared.assignment.source else {
             return report(.notice, "SIGHUP: nothing to read again; the configuration stands on the command line")
         }
-        if !ofAll { report(.info, "a file that an 'ssl' section names has changed") }
-        tellServiceManagerReloading()
+        let before = ofAll ? nil : reload.unusable
+        if before == nil {
+            if !ofAll { report(.info, "a file that an 'ssl' section names has changed") }
+            tellServiceManagerReloading()
+        }
         var source = prepared.assignment.source
         let loaded = ofAll ? source.loadRecording() : source.refreshMaterials()
+        let said = loaded.diagnostics.map(\.description)
+        if let before {
+            if loaded.settings == nil, said == before { return }
+            tellServiceManagerReloading()
+        }
         for diagnostic in loaded.diagnostics {
             report(diagnostic.severity == .error ? .error : .warn, "\(diagnostic.location): \(diagnostic.message)")
         }
         guard let settings = loaded.settings else {
+            if !ofAll { reload.unusable = said }
             let errors = loaded.diagnostics.filter { $0.severity == .error }
             let count = errors.count == 1 ? "an error" : "\(errors.count) errors"
             return fail(.invalid, ofAll ? "\(path) has \(count)" : "\(count) in the files that have changed", first: errors.first?.description)
         }
+        reload.unusable = nil
         let candidate: ReloadCandidate
         do throws(LaunchFailure) {
             candidate = try ReloadCandidate(settings, source, after: prepared)

@@ -7,8 +7,12 @@ struct OCSPStaple: BitwiseCopyable {
     let certificate: OpaquePointer
     private let bytes: UnsafeMutableBufferPointer<UInt8>
 
-    /// - Parameter file: one response, DER.
-    init(_ file: TLSFile, about certificate: OpaquePointer, warnings: inout [String]) throws(TLSComplaint) {
+    /// nil, with a warning, when the response is about other certificates.
+    ///
+    /// - Parameters:
+    ///   - file: one response, DER.
+    ///   - issuer: who has issued the certificate; nil = unknown here.
+    init?(_ file: TLSFile, about certificate: OpaquePointer, issuer: OpaquePointer?, warnings: inout [String]) throws(TLSComplaint) {
         let response = file.bytes.withBytes { bytes in
             var at = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
             return d2i_OCSP_RESPONSE(nil, &at, bytes.count)
@@ -25,15 +29,46 @@ struct OCSPStaple: BitwiseCopyable {
         guard OCSP_resp_count(basic) > 0 else {
             throw TLSComplaint(sentence: "\(file.name) says nothing about any certificate; fetch it again")
         }
+        guard let entry = Self.entry(of: basic, about: certificate, issuer: issuer) else {
+            warnings.append("\(file.name) is an OCSP response about another certificate and is not given out; fetch the one about this certificate")
+            return nil
+        }
         var reason: Int32 = 0
         var next: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
-        _ = OCSP_single_get0_status(OCSP_resp_get0(basic, 0), &reason, nil, nil, &next)
+        let status = OCSP_single_get0_status(entry, &reason, nil, nil, &next)
+        guard status == V_OCSP_CERTSTATUS_GOOD else {
+            let word = status == V_OCSP_CERTSTATUS_REVOKED ? "revoked" : "unknown"
+            throw TLSComplaint(sentence: "\(file.name) is an OCSP response that calls the certificate \(word); have a new certificate made, or leave the staple out")
+        }
         if let next, X509_cmp_current_time(next) < 0 {
             warnings.append("\(file.name) is an OCSP response past its time; clients may refuse it, so fetch a new one")
         }
         self.certificate = certificate
         bytes = .allocate(capacity: file.bytes.count)
         _ = file.bytes.withBytes { bytes.initialize(from: $0) }
+    }
+
+    /// The part of a response that is about a certificate.
+    private static func entry(of response: OpaquePointer, about certificate: OpaquePointer, issuer: OpaquePointer?) -> OpaquePointer? {
+        for index in 0..<OCSP_resp_count(response) {
+            guard let entry = OCSP_resp_get0(response, index), let id = OCSP_SINGLERESP_get0_id(entry) else { continue }
+            if isName(id, of: certificate, issuer: issuer) { return entry }
+        }
+        return nil
+    }
+
+    /// By the serial number alone where the issuer, whose name and key belong to it, is not known.
+    private static func isName(_ id: OpaquePointer, of certificate: OpaquePointer, issuer: OpaquePointer?) -> Bool {
+        var algorithm: OpaquePointer?
+        var serial: UnsafeMutablePointer<ASN1_INTEGER>?
+        guard OCSP_id_get0_info(nil, &algorithm, nil, &serial, id) == 1, let number = serial else { return false }
+        guard let issuer else { return ASN1_INTEGER_cmp(number, X509_get0_serialNumber(certificate)) == 0 }
+        // Responders choose how they hash.
+        guard let digest = EVP_get_digestbyname(OBJ_nid2sn(OBJ_obj2nid(algorithm))), let own = OCSP_cert_to_id(digest, certificate, issuer) else {
+            return false
+        }
+        defer { OCSP_CERTID_free(own) }
+        return OCSP_id_cmp(own, id) == 0
     }
 
     func release() { bytes.deallocate() }

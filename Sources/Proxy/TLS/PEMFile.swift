@@ -20,8 +20,7 @@ enum PEMFile {
         withBIO(file.bytes) { bio in
             while let certificate = PEM_read_bio_X509_AUX(bio, nil, noPassphrase, nil) { found.append(certificate) }
         }
-        let last = ERR_peek_last_error()
-        let isEnd = last == 0 || ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE
+        let isEnd = isAtEnd
         ERR_clear_error()
         if found.isEmpty {
             throw TLSComplaint(sentence: "\(file.name) holds no certificate; it must be PEM, beginning with -----BEGIN CERTIFICATE-----")
@@ -31,6 +30,12 @@ enum PEMFile {
             throw TLSComplaint(sentence: "\(file.name): what follows certificate \(found.count) can't be read; is the file complete?")
         }
         return found
+    }
+
+    /// Whether the last block was missed only because there is none; asked before OpenSSL's queue of errors is emptied.
+    static var isAtEnd: Bool {
+        let last = ERR_peek_last_error()
+        return last == 0 || ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE
     }
 
     /// The private key of a file, for the caller to free.

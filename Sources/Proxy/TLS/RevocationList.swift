@@ -10,6 +10,9 @@ enum RevocationList {
         PEMFile.withBIO(file.bytes) { bio in
             while let list = PEM_read_bio_X509_CRL(bio, nil, PEMFile.noPassphrase, nil) { lists.append(list) }
         }
+        guard lists.isEmpty || PEMFile.isAtEnd else {
+            throw TLSComplaint(sentence: "\(file.name): what follows list \(lists.count) can't be read; is the file complete?")
+        }
         if lists.isEmpty {
             let list = file.bytes.withBytes { bytes in
                 var at = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)

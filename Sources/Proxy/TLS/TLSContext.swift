@@ -25,6 +25,8 @@ final class TLSContext: @unchecked Sendable {
         try builder.setVersions(material.policy, material.versionMin, material.versionMax)
         try builder.setSuites(material.policy, material.cipherNames, material.suiteNames)
         try builder.setCurves(material.policy, material.curveNames)
+        // Groups of DHE as strong as the certificate, of use only where the ciphers name DHE.
+        copenssl_ctx_set_dh_auto(builder.context, 1)
         guard !material.identities.isEmpty else { throw TLSComplaint(sentence: "a server needs a certificate and its key") }
         for identity in material.identities { try builder.add(identity) }
         try builder.setProtocols(material.applicationProtocols)

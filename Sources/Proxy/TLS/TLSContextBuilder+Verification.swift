@@ -8,7 +8,7 @@ extension TLSContextBuilder {
             throw TLSComplaint(sentence: "certificates of clients are asked for, but nobody is trusted to issue them; name a file of authorities")
         }
         try trust(material.authorities, tellsNames: true)
-        try revoke(material.revocationLists)
+        try revoke(material.revocationLists, acceptsMissing: material.acceptsMissingRevocationList)
         state.pointee.acceptsMissingRevocationList = material.acceptsMissingRevocationList
         state.pointee.acceptsExpiredRevocationList = material.acceptsExpiredRevocationList
         var mode = SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE
@@ -36,7 +36,7 @@ extension TLSContextBuilder {
             return
         }
         try trust(material.authorities, tellsNames: false)
-        try revoke(material.revocationLists)
+        try revoke(material.revocationLists, acceptsMissing: material.acceptsMissingRevocationList)
         state.pointee.acceptsMissingRevocationList = material.acceptsMissingRevocationList
         state.pointee.acceptsExpiredRevocationList = material.acceptsExpiredRevocationList
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, RevocationList.onFinding)
@@ -58,8 +58,9 @@ extension TLSContextBuilder {
         }
     }
 
-    private func revoke(_ files: [TLSFile]) throws(TLSComplaint) {
-        guard !files.isEmpty else { return }
+    private func revoke(_ files: [TLSFile], acceptsMissing: Bool) throws(TLSComplaint) {
+        // Where lists must not be missing, there is something to look at without any.
+        guard !files.isEmpty || !acceptsMissing else { return }
         let store = SSL_CTX_get_cert_store(context)
         for file in files { try RevocationList.add(file, to: store, warnings: &warnings) }
         RevocationList.require(in: store)

@@ -131,7 +131,10 @@ final class TLSContextBuilder {
         } else if X509_cmp_current_time(X509_get0_notBefore(chain[0])) > 0 {
             warnings.append("the certificate in \(identity.chain.name) is not valid yet; clients will refuse it, so look at the clock")
         }
-        if let staple = identity.staple { staples.append(try OCSPStaple(staple, about: chain[0], warnings: &warnings)) }
+        if let file = identity.staple {
+            let issuer = chain.first { X509_check_issued($0, chain[0]) == X509_V_OK }
+            if let staple = try OCSPStaple(file, about: chain[0], issuer: issuer, warnings: &warnings) { staples.append(staple) }
+        }
     }
 }
 

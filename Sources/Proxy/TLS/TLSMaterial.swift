@@ -31,6 +31,8 @@ struct TLSMaterial: Sendable, Equatable {
     /// Keys shared with other nodes, each of 48 or 80 bytes in the layout of nginx: the first seals, all open. Empty = keys
     /// from the process's secret.
     var ticketKeys: [TLSFile] = []
+    /// Clients without tickets may resume, where there is a place for their sessions.
+    var keepsSessions = true
     /// Names the server or virtual host: sessions of one are never taken by another.
     var sessionScope: [UInt8] = []
 
@@ -39,8 +41,12 @@ struct TLSMaterial: Sendable, Equatable {
     var verifyDepth = 9
     /// Whom to trust about clients; PEM, any number of certificates in each. Their names are sent to clients.
     var authorities: [TLSFile] = []
+    /// What the configuration names for them, files and directories; stands for them where their contents may change.
+    var authorityPlaces: [String] = []
     /// Lists of revoked certificates; PEM, any number in each, or one as DER.
     var revocationLists: [TLSFile] = []
+    /// What the configuration names for those.
+    var revocationPlaces: [String] = []
     /// A certificate whose issuer has no list is taken.
     var acceptsMissingRevocationList = true
     /// A list past its time still counts; else it refuses everybody whom it could name.

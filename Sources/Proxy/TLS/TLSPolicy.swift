@@ -32,6 +32,9 @@ struct SiftedCiphers {
     /// Never, whatever an alias such as HIGH would bring along.
     private static let exclusions = "!aNULL:!eNULL:!EXPORT:!LOW:!DES:!3DES:!RC4:!RC2:!MD5:!IDEA:!SEED:!PSK:!SRP:!kDH:!SSLv2"
 
+    /// Levels of security that ask no less than OpenSSL does by itself.
+    static let levels = ["@SECLEVEL=2", "@SECLEVEL=3", "@SECLEVEL=4", "@SECLEVEL=5"]
+
     /// - Parameter names: OpenSSL's format for lists: names, aliases, and orders such as `!MD5`.
     init(_ names: String) {
         guard let scratch = SSL_CTX_new(TLS_method()) else { return }
@@ -39,9 +42,9 @@ struct SiftedCiphers {
         var kept: [Substring] = []
         var keepsAny = false
         for name in names.split(whereSeparator: { ":, ".contains($0) }) {
-            // Orders take away or move: they can't do harm.
+            // Orders take away or move: they can't do harm. A level that is too low can.
             if let first = name.first, "!-+@".contains(first) {
-                if !name.hasPrefix("@SECLEVEL") { kept.append(name) }
+                if name.hasPrefix("@SECLEVEL"), !Self.levels.contains(String(name)) { dropped.append(String(name)) } else { kept.append(name) }
                 continue
             }
             guard SSL_CTX_set_cipher_list(scratch, "\(name):\(Self.exclusions)") == 1 else {

@@ -111,6 +111,46 @@ struct TLSSettingsTests {
     }
 
     @Test(
+        "a file of a directory that is meant to be of its kind and cannot be used is an error",
+        arguments: [
+            ("issuer", "", "is empty; it may be being written right now"), ("issuer", "0\u{9}abc", "ends in the middle; it may be being written right now"),
+            ("issuer", "-----BEGIN X509 CRL-----\nMIIB\n", "ends in the middle; it may be being written right now"),
+            ("issuer", "-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n-----BEGIN X509 C", "ends in the middle; it may be being written right now"),
+            ("issuer", "-----BEGIN", "has no list of revoked certificates (BEGIN X509 CRL, or DER)"),
+            ("issuer.crl", "<html>busy</html>", "has no list of revoked certificates (BEGIN X509 CRL, or DER)"),
+        ])
+    func brokenInDirectory(_ name: String, content: String, complaint: String) {
+        var fixture = fixture("cert = both.pem enforce-peer-cert = on ca = ca.pem crl { dir = lists }")
+        fixture.folders["lists"] = ["b.crl", name]
+        fixture.files["lists/b.crl"] = Array(FakeMaterial.pem("X509 CRL").utf8)
+        fixture.files["lists/\(name)"] = Array(content.utf8)
+        #expect(fixture.load().diagnostics.map { "\($0.severity.rawValue): \($0.message)" } == ["error: 'dir': 'lists/\(name)' \(complaint)"])
+    }
+
+    @Test("an authority of a directory that cannot be used is an error, and the only one")
+    func brokenAuthority() {
+        var fixture = fixture("cert = both.pem enforce-peer-cert = on capath = authorities")
+        fixture.folders["authorities"] = ["one.pem"]
+        fixture.files["authorities/one.pem"] = Array("nothing".utf8)
+        #expect(fixture.load().diagnostics.map(\.message) == ["'capath': 'authorities/one.pem' has no certificate in PEM form (BEGIN CERTIFICATE)"])
+    }
+
+    @Test("lists that must not be missing are asked for, also where none is named or none is there")
+    func missingLists() throws {
+        for lists in ["crl { missing = refuse }", "crl { dir = empty missing = refuse }"] {
+            let tls = try #require(settings("enforce-peer-cert = on ca = ca.pem \(lists)"))
+            #expect(tls.revocations?.acceptsMissing == false && tls.revocations?.files == [])
+        }
+    }
+
+    @Test("what names authorities and lists is kept beside what is in them")
+    func places() throws {
+        let tls = try #require(settings("enforce-peer-cert = on ca = ca.pem capath = dir crl { file = list.crl dir = empty }"))
+        #expect(tls.authorityPlaces == ["ca.pem", "dir"] && tls.revocations?.places == ["list.crl", "empty"])
+        #expect(settings("ca = ca.pem")?.authorityPlaces == [])
+    }
+
+    @Test(
         "words for protocols mean what is spoken today",
         arguments: [
             ("protocols-on = ALL", true, true, []), ("protocols-on = { TLSv1.3 }", false, true, []), ("protocols-on = { tlsv1.2 }", true, false, []),
@@ -157,6 +197,10 @@ struct TLSSettingsTests {
         #expect(tls.ciphers == "HIGH:!aNULL:!eNULL:!EXPORT:!RC4:!MD5:!DES:!3DES:!SEED:!IDEA:!PSK:!SRP")
         #expect(settings("ciphers = '\(tls.ciphers)'")?.ciphers == tls.ciphers)
         #expect(settings("ciphers = 'ECDHE+AESGCM:-SHA:@STRENGTH'")?.ciphers.hasPrefix("ECDHE+AESGCM:-SHA:@STRENGTH:!aNULL") == true)
+        #expect(settings("ciphers = 'ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=3'")?.ciphers == "ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=3")
+        #expect(
+            sentences("cert = both.pem ciphers = 'ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=1'")
+                == ["warning: 'ciphers' names @SECLEVEL=1, which is not safe any more and left out"])
     }
 
     @Test("ciphers of which nothing is left are an error, and a mistyped name is offered its neighbour")
@@ -233,6 +277,15 @@ struct TLSSettingsTests {
         #expect(
             fixture(server, sites: sites).messages
                 == ["5:32: warning: 'cache-size' has no effect in a 'vhost': it counts before a client has named one; write it in the server's 'ssl'"])
+    }
+
+    @Test("a virtual host may keep sessions where its server does not, and the other way round")
+    func keptSessions() throws {
+        let off = try #require(site("cert = both.pem", "cache-enabled = no"))
+        #expect(!TLSMaterial(off, scope: "a").keepsSessions)
+        let on = try #require(site("cert = both.pem cache-enabled = no", "cache-enabled = yes"))
+        #expect(TLSMaterial(on, scope: "a").keepsSessions)
+        #expect(site("cert = both.pem cache-enabled = no", "")?.keepsSessions == false)
     }
 
     @Test("TLS for a virtual host of a server that speaks plain HTTP is an error")

@@ -55,7 +55,29 @@ struct MaterialReloadTests {
         #expect(try weir.end() == 0)
     }
 
-    @Test("a file that cannot be used is told once and changes nothing; the next change is a new try")
+    /// Gives a file a time of change that leaves no doubt, always the same.
+    private func age(_ name: String) {
+        var times = [timespec(tv_sec: 1_000, tv_nsec: 0), timespec(tv_sec: 1_000, tv_nsec: 0)]
+        utimensat(AT_FDCWD, folder.path(name), &times, 0)
+    }
+
+    @Test("a file that could not be used is tried again though nothing about it seems to change")
+    func triedAgain() throws {
+        let (weir, _) = try RunningWeir.serving(["run", folder.path("weir.conf")])
+        try folder.write("both.pem.new", Self.pairs[1].replacing("BEGIN CERTIFICATE", with: "BEGIN CERTIFICATX"))
+        age("both.pem.new")
+        try FileContent.move(folder.path("both.pem.new"), to: folder.path("both.pem"))
+        try weir.waitForError("has no certificate in PEM form")
+        try weir.waitForError("configuration 1 stays in use")
+        // As many bytes in the same file, of the same time: as a change of its mode would look.
+        try folder.write("both.pem", Self.pairs[1])
+        age("both.pem")
+        try weir.waitForError("configuration 2 is in use")
+        weir.signal(SIGTERM)
+        #expect(try weir.end() == 0)
+    }
+
+    @Test("a file that cannot be used is told once, however often it is tried, and changes nothing")
     func refused() throws {
         let (weir, _) = try RunningWeir.serving(["run", folder.path("weir.conf")])
         try replace("both.pem", String(Self.pairs[1].prefix(200)))

@@ -55,6 +55,59 @@ struct AuthorityTests {
         }
     }
 
+    @Test("a client that is connected stays while authorities and lists change")
+    func connected() throws {
+        let files = try TLSFiles()
+        let made = TestCertificates.shared
+        let path = try folder(files, "lists", ["root": made.authority.revocationList([])])
+        let words = TLSFiles.demanding + "crl { dir = \"\(path)\" }\n reload = \"100ms\"\n"
+        func put(_ text: String, at target: String) throws {
+            try FileContent.write(path + "/.new", Bytes(text))
+            try FileContent.move(path + "/.new", to: target)
+        }
+        try withTLS(files, to: try HandlerBackend.named("one"), words: words) { proxy in
+            let client = try files.startPython(
+                """
+                s = connect(context(cert="client"))
+                print(get(s)[0])
+                print("open")
+                wait_for("authority")
+                print(get(s)[0])
+                print("authority")
+                wait_for("list")
+                print(get(s)[0])
+                """, port: proxy.addresses[0].port)
+            try files.waitForLine("open", of: client)
+            try put(made.authority.pem + made.stranger.pem, at: files.path("ca.pem"))
+            try proxy.waitForNextGeneration()
+            try files.folder.write("authority", "")
+            try files.waitForLine("authority", of: client)
+            try put(made.intermediate.revocationList([made.revokedClient]), at: path + "/issuer")
+            try proxy.waitForNextGeneration()
+            try files.folder.write("list", "")
+            #expect(try files.end(client) == ["200", "open", "200", "authority", "200"])
+            #expect(try outcome(files, proxy, "revoked-client") == "refused")
+        }
+    }
+
+    @Test("a list that is emptied lets no revoked client in: the lists before it stay in use")
+    func emptiedList() throws {
+        let files = try TLSFiles()
+        let made = TestCertificates.shared
+        let path = try folder(
+            files, "lists", ["root": made.authority.revocationList([]), "issuer": made.intermediate.revocationList([made.revokedClient])])
+        let words = TLSFiles.demanding + "crl { dir = \"\(path)\" }\n reload = \"100ms\"\n"
+        try withTLS(files, to: try HandlerBackend.named("one"), words: words) { proxy in
+            #expect(try outcome(files, proxy, "revoked-client") == "refused")
+            try FileContent.write(path + "/.new", [])
+            try FileContent.move(path + "/.new", to: path + "/issuer")
+            try proxy.waitForOperatorLog(containing: "configuration 1 stays in use")
+            #expect(proxy.operatorLog.contains("\(path)/issuer' is empty"))
+            #expect(try outcome(files, proxy, "revoked-client") == "refused")
+            #expect(try outcome(files, proxy, "client") == "200")
+        }
+    }
+
     @Test("the lists of a directory count together, and a new one from the next look on")
     func crlFolder() throws {
         let files = try TLSFiles()

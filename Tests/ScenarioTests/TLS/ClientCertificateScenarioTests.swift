@@ -52,6 +52,7 @@ struct ClientCertificateScenarioTests {
         ("revoked-client", TLSFiles.demanding + "crl { file = \"FILES/revoked.crl\" }\n", "certificate-revoked"),
         ("revoked-client", TLSFiles.demanding + "crl { file = \"FILES/empty.crl\" }\n", nil),
         ("client", TLSFiles.demanding + "crl { file = \"FILES/revoked.crl\" missing = refuse expired = refuse }\n", nil),
+        ("client", TLSFiles.demanding + "crl { missing = refuse }\n", "no-revocation-list"),
     ]
 
     @Test("clients come in with and without certificates as they are asked to", arguments: clients, ["1.2", "1.3"])
