@@ -29,7 +29,8 @@ package_packages := $(build_packages) dpkg-dev
 test_packages := $(package_packages) nginx-light openssl curl wrk procps valgrind python3 iproute2
 vm_packages := qemu-system-x86 busybox-static cpio xz-utils openssl python3
 policy_packages := testssl.sh openssl python3
-bench_packages := $(build_packages) nginx-light haproxy openssl
+# linux-perf counts system calls.
+bench_packages := $(build_packages) nginx-light haproxy openssl linux-perf
 
 # Installs the Debian packages of $(1) that are missing; says nothing when none is.
 define install
@@ -88,7 +89,7 @@ test: setup-tests
 # The release builds, the program's and the one that counts, at the same time: each keeps little more than one processor busy.
 test-builds: setup-tests
 	WEIR_COUNTS=1 swift build -c release --product weir-counts --scratch-path .build/counts & counting=$$!; \
-		code=0; swift build -c release --product weir || code=1; wait $$counting && exit $$code
+		trap 'kill $$counting' INT TERM; code=0; swift build -c release --product weir || code=1; wait $$counting && exit $$code
 
 units := EngineTests|HTTPTests|TLSTests|ProxyTests|TidyTests
 

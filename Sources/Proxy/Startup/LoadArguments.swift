@@ -50,6 +50,7 @@ struct LoadArguments {
         }
         guard (1...LoadPlan.pipelineMax).contains(request.pipeline) else { throw CommandComplaint("--pipeline: 1 to \(LoadPlan.pipelineMax)") }
         guard request.pipeline == 1 || !request.close else { throw CommandComplaint("--pipeline and --close exclude each other") }
+        guard !request.histogram || request.json != nil else { throw CommandComplaint("--histogram is a part of the JSON: give --json too") }
         if let queue = request.queue {
             guard !request.closed else { throw CommandComplaint("--queue is for timetables: with --closed nothing waits for a connection") }
             guard (request.threads...100_000_000).contains(queue) else { throw CommandComplaint("--queue: at least one for each thread, at most 100000000") }

@@ -149,7 +149,7 @@ private func startOriginThread(
 }
 
 extension OriginSettings {
-    fileprivate init(_ request: OriginRequest) throws(CommandComplaint) {
+    init(_ request: OriginRequest) throws(CommandComplaint) {
         self.init()
         guard !request.listen.isEmpty else { throw CommandComplaint("--listen is missing; --listen 127.0.0.1:0 takes a free port") }
         guard (1...256).contains(request.threads) else { throw CommandComplaint("--threads: 1 to 256") }

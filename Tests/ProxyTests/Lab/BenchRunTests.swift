@@ -48,8 +48,8 @@ struct BenchRunTests {
 
     @Test("in slices all are measured at the same time, and who fails is left out")
     func sliced() throws {
-        try folder.write("suite/Scenarios/short.conf", "about = \"A moment.\"\nslice = \"100ms\"\nload { connections = 2 }\n")
-        let run = try start(["--rivals", "broken", "--with", "efficiency-mode = true", "--rounds", "2"])
+        try folder.write("suite/Scenarios/short.conf", "about = \"A moment.\"\nslice = \"200ms\"\nload { connections = 2 }\n")
+        let run = try start(["--rivals", "broken", "--with", "efficiency-mode = true", "--rounds", "2", "--seconds", "0.4"])
         #expect(try run.end() == 0, "\(run.standardError)")
         #expect(try result("broken").lack == "broken ended with 7; it said: I cannot")
         #expect(run.standardError.contains("round 1 of 2, weir and weir+1 and broken"))
@@ -60,10 +60,35 @@ struct BenchRunTests {
             for metric in [BenchMetric.cpuPerRequest, .requestRate, .latency50, .latency9999, .enters, .memory] {
                 #expect(rounds.allSatisfy { $0.figures[metric] ?? 0 > 0 }, "\(name): \(metric)")
             }
-            // Two pieces of a tenth of a second, and not one of two.
-            #expect(rounds.allSatisfy { abs($0.requests / ($0.figures[.requestRate] ?? 1) - 0.2) < 0.05 }, "\(name)")
+            // Two pieces, which have to add up.
+            #expect(rounds.allSatisfy { abs($0.requests / ($0.figures[.requestRate] ?? 1) - 0.4) < 0.1 }, "\(name)")
         }
         #expect(entries(folder.path("work"), hidden: true).isEmpty)
+    }
+
+    @Test("in slices a round that one subject cannot take is tried again with all, and then left out for that one alone")
+    func slicedAndRefused() throws {
+        try folder.write("suite/Scenarios/short.conf", "about = \"A moment.\"\nslice = \"200ms\"\nload { connections = 2 }\n")
+        _ = try folder.makeFolder("suite/Rivals/unwilling")
+        try folder.write("suite/Rivals/unwilling/rival.conf", "command = { \"\(RunningWeir.built("weir"))\", run, \"{{folder}}/u.conf\" }\ntemplates = { u.conf }\n")
+        try folder.write("suite/Rivals/unwilling/u.conf", "server {\n  addr = 127.0.0.1\n  port = {{front}}\n  respond = 500\n}\n")
+        let run = try start(["--rivals", "unwilling", "--rounds", "1", "--seconds", "0.4"])
+        #expect(try run.end() == 0, "\(run.standardError)")
+        #expect(try result("weir").rounds.map(\.round) == [0])
+        #expect(try result("unwilling").rounds.isEmpty)
+        let refused = try result("unwilling").remarks.filter { $0.contains("requests failed") }
+        #expect(refused.count == 3 && refused.allSatisfy { $0.contains("was refused: ") }, "\(refused)")
+        #expect(try result("weir").remarks.count { $0.contains("was taken again with unwilling, which was refused: ") } == 2)
+        #expect(run.standardError.contains("unwilling refused: ") && run.standardError.contains("; the round is left out"))
+    }
+
+    @Test("a build is measured beside another one and compared with it, and is not worse than itself")
+    func against() throws {
+        let run = try start(["--against-program", RunningWeir.built("weir"), "--rounds", "2"])
+        #expect(try run.end() == 0, "\(run.standardError)")
+        for name in ["weir", "weir-base"] { #expect(try result(name).rounds.count == 2, "\(name)") }
+        #expect(run.standardOutput.contains("base weir-base") && run.standardOutput.contains("new  weir"), "\(run.standardOutput)")
+        #expect(textOfFile("\(output)/report.html")?.contains("weir-base") == true)
     }
 
     @Test("noise leaves the history alone, unless it is asked for")

@@ -47,6 +47,19 @@ struct BenchScenarioTests {
         #expect(load("about = x\nload {\n  conections = 5 }\n").messages == ["Scenarios/one.conf:3:3: error: 'load' knows no 'conections'; did you mean 'connections'?"])
         #expect(load("quick = true\n").messages == ["Scenarios/one.conf:1:1: error: 'about' is missing: one sentence on what is measured"])
         #expect(load("about = x load { poisson = true }").messages.first?.contains("'poisson' needs a rate") == true)
+        let place = "Scenarios/one.conf:5:3: error:"
+        for (words, message) in [
+            ("proxy {\n  tls = off\n\n  resumption = off\n}", "\(place) 'resumption' is for 'tls', which is off"),
+            ("load {\n  close = on\n\n  pipeline = 2\n}", "\(place) 'pipeline' and 'close' exclude each other"),
+            ("load {\n  websocket = on\n\n  close = on\n}", "\(place) 'close' and 'websocket' exclude each other"),
+            ("load {\n  websocket = on\n\n  body = \"1k\"\n}", "\(place) 'body' and 'websocket' exclude each other"),
+            ("load {\n  websocket = on\n\n  mix = m.mix\n}", "\(place) 'mix' and 'websocket' exclude each other"),
+            ("load {\n  mix = m.mix\n\n  body = \"1k\"\n}", "\(place) 'body' does nothing beside 'mix', whose lines say what is sent"),
+            ("load {\n  mix = m.mix\n\n  path = \"/a\"\n}", "\(place) 'path' does nothing beside 'mix', whose lines say what is asked for"),
+        ] {
+            #expect(load("about = x\n\(words)\n").messages == [message])
+        }
+        #expect(load("about = x\nproxy {\n  tls = on\n  resumption = off\n}\nload {\n  close = on\n  body = \"1k\"\n}\n").messages.isEmpty)
     }
 
     @Test("every scenario and rival that is shipped can be read, and every template filled for every scenario")

@@ -42,6 +42,18 @@ struct ExperimentTests {
             ("question = 'x'\nknob splice { values = { on, off } labels = { 'on' } }", "2:36: error: 'splice' has 2 values, but 1 labels"),
             ("question = 'x'\nknob /etc/passwd { kind = file values = { a, b } }", "2:6: error: '/etc/passwd' must be a file below /sys"),
             ("question = 'x'\nknob passwd { kind = sysctl values = { a, b } }", "2:6: error: 'passwd' is no name of a sysctl"),
+            (
+                "question = 'x'\ntarget = origin\nknob --lab-no-defr { kind = origin-option values = { off, on } }",
+                "3:6: error: '--lab-no-defr' is no option of 'weir origin'; did you mean '--lab-no-defer'?"
+            ),
+            (
+                "question = 'x'\nknob --clos { kind = load-option values = { off, on } }",
+                "2:6: error: '--clos' is no option of 'weir load'; did you mean '--close'?"
+            ),
+            (
+                "question = 'x'\nknob --lab-ring { kind = load-option values = { default, '64:128' } }",
+                "2:6: error: '--lab-ring' is no option of 'weir load'"
+            ),
             ("question = 'x'\ntarget = origin\nknob splice { values = { on, off } }", "3:6: error: the origin reads no configuration"),
             ("question = 'x'\nrounds = 3\nknob splice { values = { on, off } }", "2:10: error: 'rounds' must be between 6 and 200, not 3"),
             ("question = 'x'\nscenario { tested-cpus = '1-0' }\nknob splice { values = { on, off } }", "2:26: error: 'tested-cpus' takes numbers of CPUs"),
@@ -135,6 +147,16 @@ struct ExperimentTests {
         let knob = Knob(kind: .originOption, name: "--lab-no-defer")
         #expect(knob.words(for: "on") == ["--lab-no-defer"] && knob.words(for: "off").isEmpty && knob.words(for: "default").isEmpty)
         #expect(knob.words(for: "64") == ["--lab-no-defer", "64"])
+    }
+
+    @Test("the options that an experiment may vary are those that the programs take", arguments: ["origin", "load"])
+    func knownOptions(program: String) throws {
+        let help = try RunningWeir.result([program, "--help"]).output
+        // Each option has a line of its own that begins with it; explanations stand further in.
+        let lines = help.split(separator: "\n").filter { $0.hasPrefix("  --") }
+        let listed = lines.compactMap { line in line.split(separator: " ").first.map { String($0) } }
+        let known = program == "origin" ? Knob.originOptions : Knob.loadOptions
+        #expect(Set(listed) == Set(known))
     }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -9,8 +10,8 @@ import Testing
 /// so that its lock is not that of other tests.
 @Suite("Lab, ended", .serialized)
 struct LabRestoreTests {
-    private static let setting = "/proc/sys/net/core/somaxconn"
-    private static let canRun: Bool = {
+    static let setting = "/proc/sys/net/core/somaxconn"
+    static let canRun: Bool = {
         let can = geteuid() == 0 && access(setting, W_OK) == 0
         if !can { print("NOT TESTED: that the lab restores a sysctl after being killed; \(setting) cannot be written here") }
         return can
@@ -24,13 +25,6 @@ struct LabRestoreTests {
         scenario { duration = "60s" warm-up = 0 connections = 1 }
         knob net.core.somaxconn { kind = sysctl values = { 77, 78 } }
         """
-
-    /// The value as a process sees it in its own network namespace.
-    private func value(seenBy process: pid_t) -> String {
-        (try? RunningWeir.result(["doctor"], wrapper: ["nsenter", "-t", "\(process)", "-n"]).output)
-            .flatMap { text in text.split(separator: "\n").first { $0.contains("net.core.somaxconn: ") } }
-            .map { String($0.split(separator: " ").last ?? "") } ?? ""
-    }
 
     /// The same without anything to put back.
     private static let harmless = experiment.replacing("net.core.somaxconn { kind = sysctl", with: "MALLOC_CONF { kind = environment")
@@ -49,7 +43,9 @@ struct LabRestoreTests {
 
     private func commandLine(_ process: pid_t) -> String { RunningWeir.text("/proc/\(process)/cmdline").replacing("\0", with: " ") }
 
-    @Test("a sysctl is back after the lab was killed, interrupted or ended", .enabled(if: LabRestoreTests.canRun), arguments: [SIGKILL, SIGINT, SIGTERM])
+    @Test(
+        "a sysctl is back after the lab was killed, interrupted, ended or left by its terminal", .enabled(if: LabRestoreTests.canRun),
+        arguments: [SIGKILL, SIGINT, SIGTERM, SIGHUP])
     func ended(by signal: Int32) throws {
         let folder = try Folder()
         let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
@@ -57,45 +53,67 @@ struct LabRestoreTests {
         let words = ["lab", "run", file, "--yes", "--journal", journal, "--results", folder.path + "/results"]
         // A namespace whose settings are nobody else's: held by a process that outlives the lab.
         let holder = try RunningHolder()
-        let before = value(seenBy: holder.process)
+        let before = holder.somaxconn
         #expect(!before.isEmpty && before != "77")
         let lab = try RunningWeir(words, wrapper: holder.inside)
-        try eventually("the lab has set it") { value(seenBy: holder.process) == "77" }
+        try eventually("the lab has set it") { holder.somaxconn == "77" }
         #expect(readTextFile(journal)?.contains("set\t\(Self.setting)\t\(before)\t77\n") == true)
         lab.signal(signal)
         let code = try lab.end()
         #expect(code == (signal == SIGKILL ? -SIGKILL : 128 + signal))
-        try eventually("the setting is back") { value(seenBy: holder.process) == before }
+        try eventually("the setting is back") { holder.somaxconn == before }
         try eventually("the journal is empty") { readTextFile(journal) == "" }
     }
 
-    @Test("where the watcher is killed too, the next lab and 'lab restore' put it back", .enabled(if: LabRestoreTests.canRun))
-    func bothKilled() throws {
-        let folder = try Folder()
-        let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
-        let journal = folder.path + "/journal"
-        let holder = try RunningHolder()
-        let before = value(seenBy: holder.process)
-        let inside = holder.inside
-        let lab = try RunningWeir(
-            ["lab", "run", file, "--yes", "--journal", journal, "--results", folder.path + "/results"], wrapper: inside)
-        try eventually("the lab has set it") { value(seenBy: holder.process) == "77" }
+    /// Starts a lab and kills it together with its watcher: nobody is left who would put the setting back.
+    private func leaveChanged(by file: String, journal: String, results: String, in holder: RunningHolder) throws {
+        let lab = try RunningWeir(["lab", "run", file, "--yes", "--journal", journal, "--results", results], wrapper: holder.inside)
+        try eventually("the lab has set it") { holder.somaxconn == "77" }
         try eventually("the load runs") { scratchFolder(of: lab.process) != nil }
         for child in children(of: lab.process) where commandLine(child).contains("lab-watch") { kill(child, SIGKILL) }
         let scratch = try #require(scratchFolder(of: lab.process))
         lab.signal(SIGKILL)
         _ = try lab.end()
-        // Nobody is left to do it.
         removeScratch(scratch)
-        #expect(value(seenBy: holder.process) == "77")
+        #expect(holder.somaxconn == "77")
+    }
+
+    @Test("where the watcher is killed too, the next lab that changes the machine puts it back first, and says so", .enabled(if: LabRestoreTests.canRun))
+    func nextLab() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
+        let short = try folder.write("short.conf", Self.experiment.replacing("60s", with: "100ms") + "\n")
+        let journal = folder.path("journal")
+        let results = folder.path("results")
+        let holder = try RunningHolder()
+        let before = holder.somaxconn
+        try leaveChanged(by: file, journal: journal, results: results, in: holder)
+        let words = ["lab", "run", short, "--rounds", "1", "--accept-noise", "--yes", "--journal", journal, "--results", results]
+        let next = try RunningWeir.result(words, wrapper: holder.inside)
+        #expect(next.code == 0 && next.errors.contains("left by a lab that was ended: \(Self.setting) is '\(before)' again"), "\(next.errors)")
+        // What it changed itself began from there.
+        #expect(next.output.contains("\(Self.setting) is '\(before)' again"))
+        #expect(holder.somaxconn == before && readTextFile(journal) == "")
+        #expect(access(folder.path("results/short/raw.json"), F_OK) == 0)
+    }
+
+    @Test("where the watcher is killed too, 'lab restore' shows it, asks, and puts it back", .enabled(if: LabRestoreTests.canRun))
+    func bothKilled() throws {
+        let folder = try Folder()
+        let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
+        let journal = folder.path + "/journal"
+        let holder = try RunningHolder()
+        let before = holder.somaxconn
+        let inside = holder.inside
+        try leaveChanged(by: file, journal: journal, results: folder.path + "/results", in: holder)
         let shown = try RunningWeir.result(["lab", "restore", "--dry-run", "--journal", journal], wrapper: inside)
-        #expect(shown.code == 0 && shown.output == "\(Self.setting): '77' -> '\(before)'\n" && value(seenBy: holder.process) == "77")
+        #expect(shown.code == 0 && shown.output == "\(Self.setting): '77' -> '\(before)'\n" && holder.somaxconn == "77")
         let unasked = try RunningWeir.result(["lab", "restore", "--journal", journal], wrapper: inside)
         #expect(unasked.code == 1 && unasked.errors.contains("nothing was changed: add --yes to put 1 setting of this machine back"))
-        #expect(value(seenBy: holder.process) == "77")
+        #expect(holder.somaxconn == "77")
         let restored = try RunningWeir.result(["lab", "restore", "--yes", "--journal", journal], wrapper: inside)
         #expect(restored.code == 0 && restored.output.contains("\(Self.setting) is '\(before)' again"))
-        #expect(value(seenBy: holder.process) == before)
+        #expect(holder.somaxconn == before)
     }
 
     @Test("an interrupt ends the lab also when what it started does not end, and nothing of it is left", .enabled(if: LabRestoreTests.canRun))
@@ -103,7 +121,7 @@ struct LabRestoreTests {
         let folder = try Folder()
         let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
         let holder = try RunningHolder()
-        let before = value(seenBy: holder.process)
+        let before = holder.somaxconn
         let words = ["lab", "run", file, "--yes", "--journal", folder.path + "/journal", "--results", folder.path + "/results"]
         let lab = try RunningWeir(words, wrapper: holder.inside)
         try eventually("the origin runs") { children(of: lab.process).contains { commandLine($0).contains(" origin ") } }
@@ -112,7 +130,7 @@ struct LabRestoreTests {
         kill(origin, SIGSTOP)
         lab.signal(SIGINT)
         // The setting does not wait for the programs.
-        try eventually("the setting is back") { value(seenBy: holder.process) == before }
+        try eventually("the setting is back") { holder.somaxconn == before }
         #expect(try lab.end() == 128 + SIGINT)
         #expect(kill(origin, 0) != 0 && errno == ESRCH)
     }
@@ -143,12 +161,12 @@ struct LabRestoreTests {
         let holder = try RunningHolder()
         func words(_ name: String) -> [String] { ["--yes", "--journal", "\(folder.path)/\(name)"] }
         let lab = try RunningWeir(["lab", "run", file, "--results", folder.path + "/results"] + words("one"), wrapper: holder.inside)
-        try eventually("the lab has set it") { value(seenBy: holder.process) == "77" }
+        try eventually("the lab has set it") { holder.somaxconn == "77" }
         for other in [["lab", "run", file], ["lab", "profile", "apply", profile], ["lab", "restore"], ["lab", "profile", "revert"]] {
             let refused = try RunningWeir.result(other + words("two"), wrapper: holder.inside)
             #expect(refused.code == 1 && refused.errors.contains("another lab or profile is at work on this machine"), "\(other)")
         }
-        #expect(value(seenBy: holder.process) == "77")
+        #expect(holder.somaxconn == "77")
         lab.signal(SIGTERM)
         _ = try lab.end()
     }
@@ -169,13 +187,13 @@ struct LabRestoreTests {
         let file = try folder.write("somaxconn.conf", Self.experiment + "\n")
         let holder = try RunningHolder()
         let inside = holder.inside
-        let before = value(seenBy: holder.process)
+        let before = holder.somaxconn
         let common = ["--journal", folder.path + "/journal", "--results", folder.path + "/results"]
         let asked = try RunningWeir.result(["lab", "run", file] + common, wrapper: inside)
         #expect(asked.code == 1 && asked.errors.contains("nothing was changed: add --yes to change \(Self.setting)"))
         let shown = try RunningWeir.result(["lab", "run", file, "--dry-run"] + common, wrapper: inside)
         #expect(shown.code == 0 && shown.output.contains("changes \(Self.setting): now '\(before)', takes '77', '78'"))
-        #expect(value(seenBy: holder.process) == before)
+        #expect(holder.somaxconn == before)
     }
 
     @Test("a profile is shown, applied and reverted", .enabled(if: LabRestoreTests.canRun))
@@ -191,20 +209,20 @@ struct LabRestoreTests {
             """)
         let holder = try RunningHolder()
         let inside = holder.inside
-        let before = value(seenBy: holder.process)
+        let before = holder.somaxconn
         let common = ["--journal", folder.path + "/journal"]
         let shown = try RunningWeir.result(["lab", "profile", "show", file], wrapper: inside)
         #expect(shown.output.contains("change  net.core.somaxconn: '\(before)' -> '79'") && shown.output.contains("by hand backlog = 79"))
-        #expect(value(seenBy: holder.process) == before)
+        #expect(holder.somaxconn == before)
         #expect(try RunningWeir.result(["lab", "profile", "apply", file, "--yes"] + common, wrapper: inside).code == 0)
-        #expect(value(seenBy: holder.process) == "79")
+        #expect(holder.somaxconn == "79")
         #expect(try RunningWeir.result(["lab", "profile", "revert", "--yes"] + common, wrapper: inside).code == 0)
-        #expect(value(seenBy: holder.process) == before)
+        #expect(holder.somaxconn == before)
     }
 }
 
 /// A process with a network and a /proc of its own, for as long as the test wants it.
-private final class RunningHolder {
+final class RunningHolder {
     private static let command = "mount -t proc proc /proc; ip link set lo up; exec setpriv --pdeathsig KILL sleep 600"
     let process: pid_t
 
@@ -224,6 +242,13 @@ private final class RunningHolder {
 
     /// What runs a command where it is.
     var inside: [String] { ["nsenter", "-t", "\(process)", "-n", "-m"] }
+
+    /// The value of the setting in its network namespace; empty when it cannot be read.
+    var somaxconn: String {
+        (try? RunningWeir.result(["doctor"], wrapper: ["nsenter", "-t", "\(process)", "-n"]).output)
+            .flatMap { text in text.split(separator: "\n").first { $0.contains("net.core.somaxconn: ") } }
+            .map { String($0.split(separator: " ").last ?? "") } ?? ""
+    }
 
     deinit {
         kill(process, SIGKILL)

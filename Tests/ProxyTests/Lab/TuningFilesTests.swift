@@ -7,6 +7,7 @@ import Testing
 struct TuningFilesTests {
     private static let folder = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(separator: "/") + "/tuning"
     private static var experiments: [String] { directoryEntries(folder + "/experiments").filter { $0.hasSuffix(".conf") } }
+    private static var results: [String] { directoryEntries(folder + "/results").filter { access("\(folder)/results/\($0)/raw.json", F_OK) == 0 } }
     private static var profiles: [String] { directoryEntries(folder + "/profiles").filter { $0.hasSuffix(".conf") } }
 
     @Test("every experiment can be run: no complaint about its file nor about its configurations")
@@ -34,7 +35,7 @@ struct TuningFilesTests {
         }
     }
 
-    @Test("a setting of the kernel that a profile has from an experiment has a value there that was measured")
+    @Test("what a profile has from an experiment was varied there, and its value was measured")
     func measuredValues() throws {
         for name in Self.profiles {
             let profile = try #require(loadProfile(path: "\(Self.folder)/profiles/\(name)", environment: [:], read: readConfigurationFile).settings)
@@ -43,8 +44,8 @@ struct TuningFilesTests {
                 let source = try #require(JSONText(parsing: bytes)["source"]?.string)
                 let loaded = loadExperiment(path: experiment + ".conf", environment: [:]) { (_: String) throws(ReadFailure) in Array(source.utf8) }
                 let knobs = try #require(loaded.settings, "\(loaded.diagnostics)").knobs.filter { $0.knob.name == line.knob.name }
-                // Some lines rest on an experiment that varied something else with the same effect.
-                guard let knob = knobs.first else { continue }
+                let knob = try #require(knobs.first, "\(name): \(line.knob.name) is no knob of \(experiment)")
+                #expect(knob.values.count > 1 || Self.fixedBeside.contains(line.knob.name), "\(name): \(line.knob.name) was not varied by \(experiment)")
                 let value = try #require(line.value)
                 let taken = Self.sameFlags[value] ?? [value]
                 #expect(knob.values.contains { taken.contains($0) }, "\(name): \(line.knob.name) = \(value) was not measured by \(experiment)")
@@ -52,14 +53,40 @@ struct TuningFilesTests {
         }
     }
 
+    /// `listen-queue` varies what the kernel cuts a backlog to, which is the same as to vary the backlog.
+    private static let fixedBeside = ["backlog"]
     private static let sameFlags = ["true": ["true", "on"], "false": ["false", "off"]]
+
+    @Test("a result is kept of the experiment's file as it is now, but for comments and for what is believed")
+    func sources() throws {
+        for name in Self.results {
+            let bytes = try #require(readBytes("\(Self.folder)/results/\(name)/raw.json"))
+            let source = try #require(JSONText(parsing: bytes)["source"]?.string)
+            let file = try #require(readTextFile("\(Self.folder)/experiments/\(name).conf"), "there is no experiment \(name)")
+            #expect(Self.measuredLines(source) == Self.measuredLines(file), "\(name)")
+        }
+    }
+
+    /// The lines of an experiment's file that change what is measured.
+    private static func measuredLines(_ text: String) -> [String] {
+        let others = ["#", "belief =", "document ="]
+        return text.split(separator: "\n").map(String.init).filter { line in !others.contains { line.hasPrefix($0) } }
+    }
+
+    @Test("the page that an experiment names for what is believed is there")
+    func documents() {
+        for name in Self.experiments {
+            let loaded = loadExperiment(path: "\(Self.folder)/experiments/\(name)", environment: [:], read: readConfigurationFile)
+            guard let document = loaded.settings?.document else { continue }
+            #expect(access("\(Self.folder)/../\(document)", F_OK) == 0, "\(name): \(document)")
+        }
+    }
 
     @Test("the list of results names every result that is kept")
     func list() throws {
         let page = try #require(readTextFile(Self.folder + "/results/index.html"))
-        let results = directoryEntries(Self.folder + "/results").filter { access("\(Self.folder)/results/\($0)/raw.json", F_OK) == 0 }
-        #expect(results.count >= 8)
-        for name in results { #expect(page.contains("\(name)/index.html"), "\(name)") }
+        #expect(Self.results.count >= 8)
+        for name in Self.results { #expect(page.contains("\(name)/index.html"), "\(name)") }
     }
 
     @Test("lines of units and of limits say the same in the profile of every machine and in the files for it")

@@ -109,6 +109,17 @@ struct OriginTests {
         try origin.stop()
     }
 
+    @Test("the kernel's thread that takes entries off the ring is there when it is asked for", arguments: [true, false])
+    func polling(isAsked: Bool) throws {
+        let origin = try OriginUnderTest(isAsked ? ["--lab-sqpoll"] : [])
+        // Who has answered has a ring.
+        #expect(try get(origin).body.count == 100)
+        // The start tries what the kernel can do, and the thread of such a trial ends a little later than its ring.
+        try eventually("there is \(isAsked ? "such a thread" : "none")") {
+            try wakings(origin).keys.contains { $0.hasPrefix("iou-sqp-") } == isAsked
+        }
+    }
+
     @Test(
         "what is no option is told with 64",
         arguments: [

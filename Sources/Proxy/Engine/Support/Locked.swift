@@ -3,7 +3,7 @@ import Synchronization
 /// A value that threads share, behind a lock: the standard library's `Mutex`, with an order that the thread sanitizer sees.
 ///
 /// A `Mutex` that somebody waits for is handed over by the kernel, which the sanitizer does not watch: it would report a race
-/// where there is none. Not for the path of a request, where nothing is shared.
+/// where there is none. Not for what every request passes: nothing is shared there.
 struct Locked<Value: ~Copyable>: ~Copyable, Sendable {
     private let mutex: Mutex<Value>
     private let turns = Atomic<UInt64>(0)

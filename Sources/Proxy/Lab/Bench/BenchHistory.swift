@@ -11,6 +11,8 @@ struct BenchHistory: Equatable {
         var rounds: Int
         /// Length of one measurement; 0 in lines of before it was noted.
         var seconds: Double
+        /// Of the pieces that it was cut into; 0 = one piece.
+        var slice = 0.0
         /// What generator and origin were, in the words of `weir version`.
         var generator: String
     }
@@ -24,7 +26,8 @@ struct BenchHistory: Equatable {
             for metric in BenchMetric.allCases { figures[metric] = Summaries.median(scenario.series(metric)) }
             return Entry(
                 time: result.time, commit: result.subject.commit ?? "unknown", machine: MachineFacts.sentence(result.machine), scenario: scenario.name,
-                figures: figures, rounds: scenario.rounds.count, seconds: scenario.seconds, generator: result.generator)
+                figures: figures, rounds: scenario.rounds.count, seconds: scenario.seconds,
+                slice: scenario.settings["slice_ms"]?.real ?? 0, generator: result.generator)
         }
     }
 
@@ -39,7 +42,8 @@ struct BenchHistory: Equatable {
         let figures = BenchMetric.allCases.compactMap { metric in entry.figures[metric].map { (metric.rawValue, JSONText.decimal($0)) } }
         return JSONText.object([
             ("time", .number(entry.time)), ("commit", .text(entry.commit)), ("machine", .text(entry.machine)), ("scenario", .text(entry.scenario)),
-            ("rounds", .number(entry.rounds)), ("seconds", .decimal(entry.seconds)), ("generator", .text(entry.generator)), ("figures", .object(figures)),
+            ("rounds", .number(entry.rounds)), ("seconds", .decimal(entry.seconds)), ("slice_ms", .decimal(entry.slice)), ("generator", .text(entry.generator)),
+            ("figures", .object(figures)),
         ]).printedOnOneLine() + "\n"
     }
 
@@ -62,13 +66,14 @@ struct BenchHistory: Equatable {
                 Entry(
                     time: json["time"]?.whole ?? 0, commit: json["commit"]?.string ?? "unknown", machine: json["machine"]?.string ?? "unknown",
                     scenario: scenario, figures: figures, rounds: json["rounds"]?.whole ?? 0, seconds: json["seconds"]?.real ?? 0,
+                    slice: json["slice_ms"]?.real ?? 0,
                     generator: json["generator"]?.string ?? "unknown"))
         }
     }
 
-    /// Entries of the machine and the length of measurement that came last, oldest first: figures of others make no line with them.
+    /// Entries of the machine and the length of measurement and slices that came last, oldest first: figures of others make no line with them.
     func series(of scenario: String) -> [Entry] {
         guard let machine = entries.last?.machine, let last = entries.last(where: { $0.scenario == scenario && $0.machine == machine }) else { return [] }
-        return entries.filter { $0.scenario == scenario && $0.machine == machine && $0.seconds == last.seconds }.sorted { $0.time < $1.time }
+        return entries.filter { $0.scenario == scenario && $0.machine == machine && $0.seconds == last.seconds && $0.slice == last.slice }.sorted { $0.time < $1.time }
     }
 }

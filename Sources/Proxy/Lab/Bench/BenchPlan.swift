@@ -26,14 +26,16 @@ struct BenchPlan {
     }
 
     /// Pieces that the time of one measurement is cut into, taken in turn with those of the others.
-    func slices(of scenario: BenchScenario) -> Int {
+    ///
+    /// - Parameter seconds: of the time to cut; that of a measurement when missing.
+    func slices(of scenario: BenchScenario, seconds: Double? = nil) -> Int {
         guard scenario.sliceMilliseconds > 0 else { return 1 }
-        return max(1, Int((seconds(of: scenario) * 1_000 / Double(scenario.sliceMilliseconds)).rounded()))
+        return max(1, Int(((seconds ?? self.seconds(of: scenario)) * 1_000 / Double(scenario.sliceMilliseconds)).rounded()))
     }
 
     /// Who is measured at the same time, group after group: all together in slices, or each by itself.
     func groups(_ subjects: [Int], for scenario: BenchScenario) -> [[Int]] {
-        slices(of: scenario) > 1 ? [subjects] : subjects.map { [$0] }
+        slices(of: scenario) > 1 && !subjects.isEmpty ? [subjects] : subjects.map { [$0] }
     }
 
     /// Which subject takes its turn when: forwards in one round and backwards in the next, so that what changes slowly with time

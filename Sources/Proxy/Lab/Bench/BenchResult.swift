@@ -37,7 +37,7 @@ struct BenchRound: Equatable, Sendable {
     /// Its turn among all measurements of the run.
     var turn: Int
     var figures: [BenchMetric: Double] = [:]
-    /// How fast the CPU computed right before it; see `computingSpeed`.
+    /// How fast the CPU computed right before its process was started; see `computingSpeed`.
     var speed = 0.0
     /// CPU time that others took meanwhile, as a share of one CPU.
     var foreignShare = 0.0

@@ -3,14 +3,14 @@ import Glibc
 
 /// Measures all subjects of a plan in turn and says how far it is.
 final class BenchRunner {
-    private let plan: BenchPlan
-    private let countsLack: String?
-    private let say: (String) -> Void
-    private var turn = 0
+    let plan: BenchPlan
+    let countsLack: String?
+    let say: (String) -> Void
+    var turn = 0
     private var done = 0.0
     private let begun = monotonicSeconds()
-    private var speeds = SpeedWatch()
-    private let isEnded: () -> Bool
+    var speeds = SpeedWatch()
+    let isEnded: () -> Bool
     private(set) var warnings: [String] = []
 
     /// - Parameter isEnded: asked before and after each measurement; true ends the run with what it has.
@@ -60,7 +60,7 @@ final class BenchRunner {
             defer { origin.stop() }
             takeRounds(scenario, number, origin, into: &measured)
         } catch {
-            for at in measured.indices where measured[at].lack == nil { fail(&measured[at], error) }
+            for at in measured.indices where measured[at].lack == nil { fail(&measured[at], plan.subjects[at], error) }
         }
         for at in measured.indices where measured[at].lack == nil { remark(&measured[at]) }
         return measured
@@ -73,17 +73,17 @@ final class BenchRunner {
             for group in plan.groups(taking, for: scenario) where !isEnded() {
                 let names = group.map { plan.subjects[$0].name }.joined(separator: " and ")
                 say("scenario \(number + 1) of \(plan.scenarios.count) (\(scenario.name)), round \(round + 1) of \(plan.rounds), \(names); \(timeLeft())")
-                measureOnce(scenario, group, origin, round, into: &measured)
+                takeRound(round, scenario, group, origin, into: &measured)
                 done += plan.expectedSeconds(of: scenario) * Double(group.count)
             }
         }
     }
 
-    private func fail(_ measured: inout BenchResult.Scenario, _ failure: BenchFailure) {
+    func fail(_ measured: inout BenchResult.Scenario, _ subject: BenchSubject, _ failure: BenchFailure) {
         // What a signal ends has not failed.
         if isEnded() { return }
         measured.lack = "\(failure)"
-        say("\(measured.name) cannot be measured: \(failure)")
+        say("\(measured.name) cannot be measured with \(subject.name): \(failure)")
     }
 
     /// What the reader of a scenario should know.
@@ -105,66 +105,6 @@ final class BenchRunner {
         return seconds >= 90 ? "about \((seconds + 30) / 60) minutes left" : "about \(seconds) seconds left"
     }
 
-    /// Takes a round of those who are measured at the same time, again when it says nothing: one of them alone has nothing to be held against.
-    private func measureOnce(
-        _ scenario: BenchScenario, _ group: [Int], _ origin: BenchOrigin, _ round: Int, into measured: inout [BenchResult.Scenario]
-    ) {
-        for attempt in 0...BenchPlan.retriesMax {
-            let taken = takeTurns(scenario, group.filter { measured[$0].lack == nil }, origin, round, into: &measured)
-            // Of a load that was ended early.
-            if isEnded() { return }
-            var isRefused = false
-            for (at, one) in taken where measured[at].lack == nil {
-                guard let refusal = Self.refusal(of: one, scenario, acceptsNoise: plan.acceptsNoise) ?? speedRefusal(of: one, &measured[at]) else { continue }
-                isRefused = true
-                measured[at].remarks.append("round \(round + 1) was refused: \(refusal)")
-                say("refused: \(refusal)" + (attempt < BenchPlan.retriesMax ? "; again" : "; the round is left out"))
-            }
-            if isRefused { continue }
-            for (at, one) in taken where measured[at].lack == nil { measured[at].rounds.append(one) }
-            return
-        }
-    }
-
-    /// All of a group run from the first to the last slice, and have the load in turn, forwards and backwards.
-    private func takeTurns(
-        _ scenario: BenchScenario, _ group: [Int], _ origin: BenchOrigin, _ round: Int, into measured: inout [BenchResult.Scenario]
-    ) -> [(subject: Int, round: BenchRound)] {
-        var running: [(at: Int, turn: BenchTurn, taken: BenchRound)] = []
-        defer { for one in running { one.turn.stop() } }
-        for at in group where !isEnded() {
-            var taken = BenchRound(round: round, turn: turn)
-            turn += 1
-            taken.speed = computingSpeed(cpu: plan.layout.subject.first)
-            do throws(BenchFailure) {
-                let started = try BenchTurn(plan, scenario, subject: at, origin)
-                running.append((at, started, taken))
-                try started.warmUp()
-            } catch {
-                fail(&measured[at], error)
-            }
-        }
-        let look = MachineLook.now()
-        let slices = plan.slices(of: scenario)
-        for slice in 0..<slices {
-            for one in slice % 2 == 0 ? running : running.reversed() where measured[one.at].lack == nil && !isEnded() {
-                do throws(BenchFailure) { try one.turn.measure(slice: slice, of: slices) } catch { fail(&measured[one.at], error) }
-            }
-        }
-        if isEnded() { return [] }
-        let share = OthersShare(from: look, to: .now(), interruptsApart: OthersShare.kernelKeepsInterruptsApart)
-        for index in running.indices where measured[running[index].at].lack == nil {
-            running[index].taken.foreignShare = share.foreign
-            running[index].taken.stolenShare = share.stolen
-            do throws(BenchFailure) {
-                try running[index].turn.finish(into: &running[index].taken, countsSystemCalls: round == 0 && countsLack == nil)
-            } catch {
-                fail(&measured[running[index].at], error)
-            }
-        }
-        return running.map { ($0.at, $0.taken) }
-    }
-
     /// Why a round says nothing about the proxy; nil for a good one.
     static func refusal(of taken: BenchRound, _ scenario: BenchScenario, acceptsNoise: Bool) -> String? {
         let share = taken.failed / max(taken.requests + taken.failed, 1)
@@ -176,18 +116,5 @@ final class BenchRunner {
         if taken.foreignShare > 0.25 { return "others took \(FigureText.fixed(taken.foreignShare * 100, 0)) % of a CPU" }
         if taken.stolenShare > 0.10 { return "the hypervisor took \(FigureText.fixed(taken.stolenShare * 100, 0)) % of a CPU" }
         return nil
-    }
-
-    private func speedRefusal(of taken: BenchRound, _ measured: inout BenchResult.Scenario) -> String? {
-        if plan.acceptsNoise { return nil }
-        switch speeds.judge(taken.speed) {
-        case .asUsual: return nil
-        case .differs(let share): return "the speed of the CPU is \(FigureText.change(share)) from what it was"
-        case .isUsualNow(let share):
-            let sentence = "the speed of the CPU stays \(FigureText.change(share)) from what it was, and is the usual one from round \(taken.round + 1) on"
-            measured.remarks.append(sentence)
-            say(sentence)
-            return nil
-        }
     }
 }

@@ -101,7 +101,8 @@ struct BenchScenario: Equatable, Sendable {
     /// What it is about, for results and reports.
     var json: JSONText {
         .object([
-            ("duration_ms", .number(durationMilliseconds)), ("warm_up_ms", .number(warmUpMilliseconds)), ("slice_ms", .number(sliceMilliseconds)),
+            ("duration_ms", .number(durationMilliseconds)), ("warm_up_ms", .number(warmUpMilliseconds)),
+            ("slice_ms", sliceMilliseconds > 0 ? .number(sliceMilliseconds) : .null),
             ("load", .list(loadOptions.map(JSONText.text))), ("path", .text(load.path ?? "/")),
             ("origin", .list(originOptions.map(JSONText.text))),
             ("proxy", .object(templateValues.sorted { $0.key < $1.key }.map { ($0.key, .text($0.value.text)) })),

@@ -1,7 +1,8 @@
 import Glibc
 
-/// One proxy started for one measurement, which may come in slices: fresh, because where a process lies in memory is part of its speed, and a second one
-/// of the same program differs as builds do.
+/// One proxy started for one measurement, which may come in slices.
+///
+/// Fresh, because where a process lies in memory is part of its speed, and a second one of the same program differs as builds do.
 final class BenchTurn {
     private let plan: BenchPlan
     private let scenario: BenchScenario
@@ -57,9 +58,9 @@ final class BenchTurn {
 
     func stop() { process.stop() }
 
-    /// A short load that nothing is made of.
-    func warmUp() throws(BenchFailure) {
-        _ = try load(seconds: plan.warmUpSeconds(of: scenario))
+    /// A short load that nothing is made of, whole or one of so many pieces of it.
+    func warmUp(piece count: Int) throws(BenchFailure) {
+        _ = try load(seconds: plan.warmUpSeconds(of: scenario) / Double(count))
         ringBefore = ring()
     }
 
@@ -74,7 +75,8 @@ final class BenchTurn {
             if memoryKiB == 0, slice == slices / 2, passed > seconds * 0.6 { memoryKiB = ProcessFigures(of: process.pid).ownKiB }
         }
         let after = ProcessFigures(of: process.pid, memory: false)
-        guard finished, process.exitCode() == nil else { throw BenchFailure("\(subject.name) did not live through \(scenario.name); \(process.lastWords)") }
+        guard finished else { throw notLived() }
+        try checkAlive()
         loads.append(try load.result())
         cpuSeconds += after.cpuSeconds - before.cpuSeconds
         contextSwitches += max(0, after.contextSwitches - before.contextSwitches)
@@ -82,10 +84,12 @@ final class BenchTurn {
 
     /// What all slices came to.
     func finish(into round: inout BenchRound, countsSystemCalls: Bool) throws(BenchFailure) {
+        try checkAlive()
         let ringAfter = ring()
         let resting = ProcessFigures(of: process.pid)
         let result = LoadResult(sum: loads)
-        round.isGeneratorBound = result.isBottleneck
+        // A timetable that was missed once was missed.
+        round.isGeneratorBound = scenario.load.rate > 0 ? loads.contains(where: \.isBottleneck) : result.isBottleneck
         round.requests = result.answered
         round.failed = result.failed
         let requests = max(result.answered, 1)
@@ -104,6 +108,10 @@ final class BenchTurn {
         round.figures = figures
         if countsSystemCalls { round.figures[.systemCalls] = try systemCalls() }
     }
+
+    private func checkAlive() throws(BenchFailure) { if process.exitCode() != nil { throw notLived() } }
+
+    private func notLived() -> BenchFailure { BenchFailure("\(subject.name) did not live through \(scenario.name); \(process.lastWords)") }
 
     private func load(seconds: Double) throws(BenchFailure) -> LoadResult {
         var load = try BenchLoad(plan, scenario, port: port, seconds: seconds)

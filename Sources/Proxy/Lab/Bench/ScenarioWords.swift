@@ -8,7 +8,7 @@ func benchScenarioRows() -> SectionRows<BenchScenario> {
             .duration("duration", .weir, \.durationMilliseconds, 100...600_000, "How long one measurement takes."),
             .duration("warm-up", .weir, \.warmUpMilliseconds, 100...60_000, "Load before each measurement."),
             .duration(
-                "slice", .weir, \.sliceMilliseconds, 50...60_000,
+                "slice", .weir, \.sliceMilliseconds, 200...60_000,
                 "How long one has the load before it is the next one's turn, all running at the same time; each has its time in one piece when missing."),
             .count("failures", .weir, \.failuresPercentMax, 0...100, "Requests of a hundred that may fail."),
         ],
@@ -36,7 +36,10 @@ private func proxyRows() -> SectionRows<BenchScenario.ProxyWork> {
             .count("rules", .weir, \.rules, 0...ConfigTemplate.repeatedMax, "Rules for paths under /rule0/, /rule1/ … that a request is chosen by."),
             .count("backend-connections", .weir, \.backendConnections, 1...65_535, "Connections to the origin that are kept."),
             .count("pipeline", .weir, \.pipeline, 1...64, "Requests that share one of four backend connections, where a proxy can do that."),
-        ])
+        ],
+        finish: { proxy, section in
+            if !proxy.resumption, !proxy.tls { section.error("resumption", "'resumption' is for 'tls', which is off") }
+        })
 }
 
 private func originRows() -> SectionRows<BenchScenario.OriginWork> {
@@ -63,7 +66,19 @@ private func loadRows() -> SectionRows<BenchScenario.LoadWork> {
             .count("pipeline", .weir, \.pipeline, 1...1_024, "Requests that a client sends before the first answer."),
             .size("body", .weir, \.requestBodyBytes, 0...(1 << 30), "Bytes of each request's body."),
             .text("mix", .weir, \.mix, kind: .path, "A file of weighted requests, from the folder of this one."),
-        ])
+        ],
+        finish: finishLoad)
+}
+
+/// What `weir load` would refuse, or not look at.
+private func finishLoad(_ load: inout BenchScenario.LoadWork, _ section: ReadSection) {
+    if load.close, load.pipeline > 1 { section.error("pipeline", "'pipeline' and 'close' exclude each other") }
+    if load.websocket, load.close { section.error("close", "'close' and 'websocket' exclude each other") }
+    if load.websocket, load.requestBodyBytes > 0 { section.error("body", "'body' and 'websocket' exclude each other") }
+    guard load.mix != nil else { return }
+    if load.websocket { section.error("mix", "'mix' and 'websocket' exclude each other") }
+    if load.requestBodyBytes > 0 { section.error("body", "'body' does nothing beside 'mix', whose lines say what is sent") }
+    if section.has("path") { section.error("path", "'path' does nothing beside 'mix', whose lines say what is asked for") }
 }
 
 private func finishScenario(_ scenario: inout BenchScenario, _ section: ReadSection) {

@@ -57,7 +57,7 @@ struct Knob: Equatable, Sendable {
             if name.split(separator: "/").contains("..") || !name.hasPrefix("/sys/") { return "must be a file below /sys" }
             return nil
         case .originOption, .loadOption:
-            return name.hasPrefix("--") ? nil : "must be an option, such as --lab-no-defer"
+            return optionComplaint
         case .environment:
             return name.isEmpty || name.contains("=") ? "is no name of a variable" : nil
         case .setting, .unit, .limit:
