@@ -50,7 +50,8 @@ private func makeConfigurationRows() -> SectionRows<ConfigurationDraft> {
                 "Steps that the search for a regular expression may take; one that takes more counts as not found."),
             .flag(
                 "efficiency-mode", .weir, \.settings.efficiencyMode,
-                "Waits up to 100 µs for more completions, whatever the load: fewer wakes, more latency. At part load it took more CPU time where it was measured (TUNING.md)."),
+                "Waits up to 100 µs for more completions, whatever the load: fewer wakes, more latency. At part load it saved CPU time on one machine and took more on another: see TUNING.md."
+            ),
             .flag(
                 "vector-ciphers", .weir, \.settings.vectorCiphers,
                 "Seals records with AES-GCM by Intel's library libIPSec_MB where it is installed, the CPU has VAES and AVX-512, and OpenSSL is older than 3.1; false leaves all cryptography to OpenSSL. From the next start on."
