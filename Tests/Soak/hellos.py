@@ -4,8 +4,9 @@
   hellos.py WEIR [--seconds 20] [--hostile 200] [--workers 2]
 
 Prints failures, median and 99th percentile of the normal traffic in both phases, and what Weir counted. Exits with 1 when a
-request of the normal traffic failed. Normal traffic and hostile are processes of their own, so that they wait for nobody but the
-machine.
+request of the normal traffic failed, when the median of kept connections beside hostile hellos is more than twice that alone and
+2 ms, when fewer than half of the hellos went out, or when Weir counted fewer failed handshakes than hellos that can only fail.
+Normal traffic and hostile are processes of their own, so that they wait for nobody but the machine.
 """
 import argparse
 import asyncio
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from weir_under_load import Setting, make_certificates
+from weir_under_load import Setting, make_certificates, wait_until
 
 CONFIGURATION = """
 workers = WORKERS
@@ -36,6 +37,9 @@ server {
 REQUESTS_PER_SECOND = 300
 NEW_CONNECTIONS_PER_SECOND = 20
 KEPT_CONNECTIONS = 20
+# Where a changed byte ends any handshake: the message's type, the length of the session's identifier, that of the suites. Elsewhere
+# it may be one of the random ones, and then a hello is as good as before.
+TELLING_PLACES = (5, 43, 76)
 REQUEST = b"GET /bytes/1000 HTTP/1.1\r\nHost: example.com\r\n\r\n"
 
 
@@ -99,10 +103,14 @@ def whole_hello():
 
 
 def hostile(port, rate, seconds):
-    """So many connections a second, of five kinds in turn; slow ones, and those that are cut off or hang, stay for five seconds."""
+    """So many connections a second, of five kinds in turn; slow ones, and those that are cut off or hang, stay for five seconds.
+
+    Prints how many of each kind went out; of the wrong ones every second has its wrong byte anywhere, which is told as "changed".
+    """
     chance = random.Random(7)
     begin = time.monotonic()
     hello = whole_hello()
+    assert hello[5] == 1 and hello[43] == 32, "the hello is not laid out as it used to be"
     kept = []  # [until when, connection, bytes that are still to be sent]
     counts = {}
     number = 0
@@ -110,7 +118,8 @@ def hostile(port, rate, seconds):
         while number < (now - begin) * rate:
             kind = ("wrong", "garbage", "truncated", "slow", "hanging")[number % 5]
             number += 1
-            counts[kind] = counts.get(kind, 0) + 1
+            if kind == "wrong" and number % 2 == 0:
+                kind = "changed"
             connection = socket.socket()
             connection.setblocking(False)
             try:
@@ -118,8 +127,8 @@ def hostile(port, rate, seconds):
             except BlockingIOError:
                 pass
             try:
-                if kind == "wrong":
-                    place = chance.randrange(5, len(hello))
+                if kind in ("wrong", "changed"):
+                    place = chance.choice(TELLING_PLACES) if kind == "wrong" else chance.randrange(5, len(hello))
                     connection.send(hello[:place] + bytes([hello[place] ^ 0xFF]) + hello[place + 1:])
                 elif kind == "garbage":
                     connection.send(b"\x16\x03\x01\x02\x00" + chance.randbytes(600))
@@ -127,9 +136,12 @@ def hostile(port, rate, seconds):
                     connection.send(hello[: chance.randrange(1, len(hello))])
                 elif kind == "hanging":
                     connection.send(hello)
+                else:
+                    connection.send(hello[:8])
+                counts[kind] = counts.get(kind, 0) + 1
             except OSError:
                 pass
-            kept.append([now + (5 if kind in ("slow", "hanging", "truncated") else 1), connection, bytearray(hello if kind == "slow" else b"")])
+            kept.append([now + (5 if kind in ("slow", "hanging", "truncated") else 1), connection, bytearray(hello[8:] if kind == "slow" else b"")])
         going = []
         for each in kept:
             until, connection, rest = each
@@ -155,6 +167,12 @@ def summary(times):
     return f"{len(times)} p50 {at(0.5):.2f} ms p99 {at(0.99):.2f} ms"
 
 
+def median(times):
+    if not times:
+        sys.exit("FAILED: no request of the kept connections was answered")
+    return times[len(times) // 2]
+
+
 def phase(options, name, rate):
     with tempfile.TemporaryDirectory(prefix="weir-hellos-") as folder:
         make_certificates(folder)
@@ -166,15 +184,27 @@ def phase(options, name, rate):
             good = subprocess.Popen([*me, "--normal", port, folder, str(options.seconds)], stdout=subprocess.PIPE, text=True)
             bad = subprocess.Popen([*me, "--hostile-process", port, str(rate), str(options.seconds)], stdout=subprocess.PIPE, text=True) if rate else None
             told = json.loads(good.communicate()[0])
-            kinds = bad.communicate()[0].strip() if bad else "none"
+            kinds = json.loads(bad.communicate()[0] or "{}") if bad else {}
+            if good.returncode:
+                setting.fail(f"the normal traffic ended with {good.returncode}")
+            if bad and bad.returncode:
+                setting.fail(f"the hostile client ended with {bad.returncode}")
+            sent, bound_to_fail = sum(kinds.values()), kinds.get("wrong", 0) + kinds.get("garbage", 0)
+            failed = lambda: setting.stat()["total"]["tlsFailures"]
+            # What came last may still have to be looked at.
+            wait_until(lambda: failed() >= bound_to_fail, 10)
             total = setting.stat()["total"]
             print(f"{name}: kept connections {summary(told['kept'])}; new connections {summary(told['fresh'])}; {len(told['failures'])} failures")
-            print(f"  hostile: {kinds}; counted: {total['handshakes']} handshakes, {total['tlsFailures']} failed")
+            print(f"  hostile: {json.dumps(kinds) if bad else 'none'}; counted: {total['handshakes']} handshakes, {total['tlsFailures']} failed")
             for failure in told["failures"][:5]:
                 print(f"  {failure}")
+            if sent < rate * options.seconds / 2:
+                setting.fail(f"only {sent} of {rate * options.seconds:g} hostile hellos went out")
+            if total["tlsFailures"] < bound_to_fail:
+                setting.fail(f"{bound_to_fail} hellos could only fail, and {total['tlsFailures']} failures were counted")
             if setting.stop() != 0:
                 sys.exit("FAILED: weir did not end well")
-            return len(told["failures"])
+            return len(told["failures"]), median(told["kept"])
 
 
 def main():
@@ -192,9 +222,12 @@ def main():
     parser.add_argument("--hostile", type=float, default=200)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    failures = phase(options, "alone", 0) + phase(options, f"beside {options.hostile:g} hellos a second", options.hostile)
-    if failures:
-        sys.exit(f"FAILED: {failures} requests")
+    failures, alone = phase(options, "alone", 0)
+    more, beside = phase(options, f"beside {options.hostile:g} hellos a second", options.hostile)
+    if failures + more:
+        sys.exit(f"FAILED: {failures + more} requests")
+    if beside > 2 * alone + 0.002:
+        sys.exit(f"FAILED: half of the requests took {alone * 1000:.2f} ms alone and {beside * 1000:.2f} ms beside hostile hellos")
     print("hellos passed")
 
 

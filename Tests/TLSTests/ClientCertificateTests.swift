@@ -22,8 +22,24 @@ struct ClientCertificateTests {
         }
     }
 
+    /// What the client is told (RFC 8446 6.2), by what the server has found; OpenSSL decides which alert that is.
+    private static let alerts: [TLSFailure: Int32] = [
+        .none: 0, .certificateNotYetValid: 42, .wrongPurpose: 43, .certificateRevoked: 44, .certificateExpired: 45,
+        .revocationListExpired: 45, .unknownAuthority: 48, .chainTooLong: 48, .noRevocationList: 48,
+    ]
+
+    /// TLS 1.2 has no alert that says certificate_required; handshake_failure stands for it.
+    private static func alert(of failure: TLSFailure, _ version: TLSVersion) -> Int32? {
+        failure == .noCertificate ? (version == .tls13 ? 116 : 40) : alerts[failure]
+    }
+
+    /// What the server finds, once it has told the client with the right alert.
     private func failure(_ version: TLSVersion, _ made: MadeCertificate?, _ server: TLSContext) throws -> TLSFailure {
+        let alert = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+        alert.initialize(to: 0)
+        defer { alert.deallocate() }
         let peers = TLSPeers(try client(version, made), server)
+        peers.client.noteAlert(in: alert)
         let agreed = peers.shakeHands()
         #expect(agreed == (peers.server.failure == .none && peers.client.failure == .none))
         if !agreed {
@@ -31,6 +47,7 @@ struct ClientCertificateTests {
             _ = peers.clientReads()
             #expect(peers.client.failure != .none)
         }
+        #expect(alert.pointee == Self.alert(of: peers.server.failure, version), "\(peers.server.failure.word)")
         return peers.server.failure
     }
 
@@ -58,6 +75,12 @@ struct ClientCertificateTests {
         // Between the client's certificate and the authority stands one.
         #expect(try failure(version, Materials.made.client, try self.server { $0.verifyDepth = 0 }) == .chainTooLong)
         #expect(try failure(version, Materials.made.client, try self.server { $0.verifyDepth = 1 }) == .none)
+    }
+
+    @Test("so has one whose time has not come", arguments: versions)
+    func early(version: TLSVersion) throws {
+        let early = CertificateMaker.make("early client", for: .client, by: Materials.made.intermediate, serial: 78, days: 1..<30)
+        #expect(try failure(version, early, try server()) == .certificateNotYetValid)
     }
 
     @Test("a revoked one is refused, others of its issuer are not", arguments: versions)

@@ -14,6 +14,15 @@ extension TLSStream {
         return Bytes(UnsafeRawBufferPointer(start: start, count: count))
     }
 
+    /// Has the number of an alert that comes written to a place, which must stay as long as the stream reads.
+    func noteAlert(in place: UnsafeMutablePointer<Int32>) {
+        SSL_set_ex_data(ssl, 0, place)
+        SSL_set_info_callback(ssl) { ssl, what, value in
+            guard what == SSL_CB_ALERT | SSL_CB_READ, let place = SSL_get_ex_data(ssl, 0) else { return }
+            place.assumingMemoryBound(to: Int32.self).pointee = value & 0xFF
+        }
+    }
+
     /// The next call sends a ClientHello inside the connection.
     func startRenegotiation() {
         SSL_clear_options(ssl, copenssl_op_always)

@@ -52,9 +52,10 @@ enum TLSFileKind {
         let text = PEMText(bytes)
         if text.isCut { return .refused(Self.cut) }
         guard let complaint = self.complaint(about: bytes) else { return .taken }
-        if !text.labels.isEmpty { return .leftOut }
-        if bytes.first == Self.derSequence { return Self.derComplaint(bytes).map { Standing.refused($0) } ?? .leftOut }
         let ending = name.lowercased()
+        if self == .revocations, ending.hasSuffix(".crl") { return .refused(complaint) }
+        if !text.labels.isEmpty { return .leftOut }
+        if Self.isLongDER(bytes) { return Self.derComplaint(bytes).map { Standing.refused($0) } ?? .leftOut }
         return text.isMarked || Self.endings.contains { ending.hasSuffix($0) } ? .refused(complaint) : .leftOut
     }
 
@@ -62,6 +63,9 @@ enum TLSFileKind {
     private static let endings = [".pem", ".crt", ".cer", ".crl", ".der"]
     private static let cut = "ends in the middle; it may be being written right now"
     private static let derSequence = UInt8(0x30)
+
+    /// 128 bytes and more, as all certificates and lists have; text may begin with the same byte, a zero.
+    private static func isLongDER(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.count >= 2 && bytes[0] == derSequence && bytes[1] >= 0x80 }
 
     /// The outermost length of DER says how many bytes there must be.
     private static func derComplaint(_ bytes: UnsafeRawBufferPointer) -> String? {

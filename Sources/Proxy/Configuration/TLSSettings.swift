@@ -31,7 +31,8 @@ struct TLSSettings: Sendable, Equatable {
         var acceptsMissing = true
         /// A list that is past its time still counts as a list.
         var acceptsExpired = false
-        var saysAnything: Bool { !files.isEmpty || !acceptsMissing }
+        /// Also where there is no list yet.
+        var saysAnything: Bool { !files.isEmpty || !places.isEmpty || !acceptsMissing }
     }
 
     var location = SourceLocation.none

@@ -10,9 +10,13 @@ struct PendingReload {
     /// those that come while a reload is under way, and SIGHUP reads those files too.
     enum Wish { case none, materials, all }
     var wish = Wish.none
-    /// What was said of files that had changed and could not be used: they are tried again at each look, and told of again when that
-    /// is something else. nil = there are none.
+    /// What was said when changed files could not be taken: they are tried again now and then, and told of again when that is
+    /// something else. nil = there are none, or the server process refused them, which a second trial may kill.
     var unusable: [String]?
+    /// When they are tried again at the earliest.
+    var retriesAt = 0
+    /// Reading large lists takes the thread that also looks after the server process.
+    static let retryMilliseconds = 1_000
     /// Handed to the server process, which has not answered yet.
     var candidate: ReloadCandidate?
     /// When to tell that the answer is long in coming.
@@ -61,7 +65,7 @@ extension Supervisor {
         if watch?.hasChanged(now: now) == true {
             reload.unusable = nil
             reload.wish = .materials
-        } else if reload.unusable != nil {
+        } else if reload.unusable != nil, now >= reload.retriesAt {
             reload.wish = .materials
         }
     }
@@ -79,6 +83,7 @@ extension Supervisor {
         var source = prepared.assignment.source
         let loaded = ofAll ? source.loadRecording() : source.refreshMaterials()
         let said = loaded.diagnostics.map(\.description)
+        if !ofAll { reload.retriesAt = now + PendingReload.retryMilliseconds }
         if let before {
             if loaded.settings == nil, said == before { return }
             tellServiceManagerReloading()
@@ -92,13 +97,14 @@ extension Supervisor {
             let count = errors.count == 1 ? "an error" : "\(errors.count) errors"
             return fail(.invalid, ofAll ? "\(path) has \(count)" : "\(count) in the files that have changed", first: errors.first?.description)
         }
-        reload.unusable = nil
         let candidate: ReloadCandidate
         do throws(LaunchFailure) {
             candidate = try ReloadCandidate(settings, source, after: prepared)
         } catch {
-            return fail(.refused, error.description)
+            if !ofAll { reload.unusable = [error.description] }
+            return before == [error.description] ? finishReload() : fail(.refused, error.description)
         }
+        reload.unusable = nil
         guard let channel else { return take(candidate) }  // between two processes: the next one starts with it
         reload.candidate = candidate
         reload.warnsAt = now + PendingReload.patienceMilliseconds

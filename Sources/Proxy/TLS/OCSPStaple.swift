@@ -7,7 +7,7 @@ struct OCSPStaple: BitwiseCopyable {
     let certificate: OpaquePointer
     private let bytes: UnsafeMutableBufferPointer<UInt8>
 
-    /// nil, with a warning, when the response is about other certificates.
+    /// nil, with a warning, when the response is about other certificates, or does not know this one.
     ///
     /// - Parameters:
     ///   - file: one response, DER.
@@ -36,9 +36,13 @@ struct OCSPStaple: BitwiseCopyable {
         var reason: Int32 = 0
         var next: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
         let status = OCSP_single_get0_status(entry, &reason, nil, nil, &next)
+        if status == V_OCSP_CERTSTATUS_REVOKED {
+            throw TLSComplaint(sentence: "\(file.name) is an OCSP response that calls the certificate revoked; have a new certificate made, or leave the staple out")
+        }
+        // As responders say for a while of a certificate that is new.
         guard status == V_OCSP_CERTSTATUS_GOOD else {
-            let word = status == V_OCSP_CERTSTATUS_REVOKED ? "revoked" : "unknown"
-            throw TLSComplaint(sentence: "\(file.name) is an OCSP response that calls the certificate \(word); have a new certificate made, or leave the staple out")
+            warnings.append("\(file.name) is an OCSP response that does not know the certificate, and is not given out; fetch a new one")
+            return nil
         }
         if let next, X509_cmp_current_time(next) < 0 {
             warnings.append("\(file.name) is an OCSP response past its time; clients may refuse it, so fetch a new one")

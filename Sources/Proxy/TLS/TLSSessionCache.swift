@@ -63,17 +63,17 @@ extension TLSSessionCache {
     static func install(in context: OpaquePointer) {
         SSL_CTX_sess_set_new_cb(context) { ssl, session in
             // OpenSSL tells of every session; those in tickets need no place. Without tickets TLS 1.3 sends ids in their stead.
-            guard let ssl, let session, let state = TLSContextState.chosen(of: ssl), let cache = state.pointee.sessions else { return 0 }
+            guard let ssl, let session, let home = TLSContextState.home(of: ssl), let cache = home.pointee.chosen?.pointee.sessions else { return 0 }
             if SSL_version(ssl) >= TLS1_3_VERSION, SSL_get_options(ssl) & copenssl_op_no_ticket == 0 { return 0 }
-            cache._withUnsafeGuaranteedRef { $0.store(session, now: Int(time(nil))) }
+            cache._withUnsafeGuaranteedRef { $0.store(session, now: Int(home.pointee.now)) }
             return 0
         }
         SSL_CTX_sess_set_get_cb(context) { ssl, bytes, count, copy in
             copy?.pointee = 0  // the reference is OpenSSL's from here on
-            guard let ssl, let bytes, let state = TLSContextState.chosen(of: ssl), let cache = state.pointee.sessions,
+            guard let ssl, let bytes, let home = TLSContextState.home(of: ssl), let cache = home.pointee.chosen?.pointee.sessions,
                 let id = SessionID(bytes, Int(count))
             else { return nil }
-            guard let session = cache._withUnsafeGuaranteedRef({ $0.find(id, now: Int(time(nil))) }) else { return nil }
+            guard let session = cache._withUnsafeGuaranteedRef({ $0.find(id, now: Int(home.pointee.now)) }) else { return nil }
             if TLSSession.mayResume(session) { return session }
             SSL_SESSION_free(session)
             return nil

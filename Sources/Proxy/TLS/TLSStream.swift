@@ -150,7 +150,7 @@ struct TLSInput: BitwiseCopyable {
 extension TLSStream {
     /// Goes on with the bytes that came; what is to be sent is appended to `output`.
     ///
-    /// - Parameter now: wall clock in seconds, for the keys of tickets.
+    /// - Parameter now: wall clock in seconds, for the keys of tickets and for sessions by identifier.
     mutating func handshake(
         _ input: inout TLSInput, now: Int64, to output: inout ByteQueue, _ blocks: inout BlockPool
     ) -> TLSProgress {

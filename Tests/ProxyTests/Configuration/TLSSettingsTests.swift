@@ -113,18 +113,28 @@ struct TLSSettingsTests {
     @Test(
         "a file of a directory that is meant to be of its kind and cannot be used is an error",
         arguments: [
-            ("issuer", "", "is empty; it may be being written right now"), ("issuer", "0\u{9}abc", "ends in the middle; it may be being written right now"),
+            ("issuer", "", "is empty; it may be being written right now"), ("issuer", "0\u{82}\u{1}\u{0}abc", "ends in the middle; it may be being written right now"),
             ("issuer", "-----BEGIN X509 CRL-----\nMIIB\n", "ends in the middle; it may be being written right now"),
             ("issuer", "-----BEGIN X509 CRL-----\nMIIB\n-----END X509 CRL-----\n-----BEGIN X509 C", "ends in the middle; it may be being written right now"),
             ("issuer", "-----BEGIN", "has no list of revoked certificates (BEGIN X509 CRL, or DER)"),
             ("issuer.crl", "<html>busy</html>", "has no list of revoked certificates (BEGIN X509 CRL, or DER)"),
+            ("issuer.crl", FakeMaterial.certificate, "has no list of revoked certificates (BEGIN X509 CRL, or DER)"),
         ])
     func brokenInDirectory(_ name: String, content: String, complaint: String) {
         var fixture = fixture("cert = both.pem enforce-peer-cert = on ca = ca.pem crl { dir = lists }")
         fixture.folders["lists"] = ["b.crl", name]
         fixture.files["lists/b.crl"] = Array(FakeMaterial.pem("X509 CRL").utf8)
-        fixture.files["lists/\(name)"] = Array(content.utf8)
+        fixture.files["lists/\(name)"] = content.unicodeScalars.map { UInt8($0.value) }
         #expect(fixture.load().diagnostics.map { "\($0.severity.rawValue): \($0.message)" } == ["error: 'dir': 'lists/\(name)' \(complaint)"])
+    }
+
+    @Test("text that begins as DER does is of another kind: a number in a folder of an authority's own")
+    func number() {
+        var fixture = fixture("cert = both.pem enforce-peer-cert = on ca = ca.pem crl { dir = lists }")
+        fixture.folders["lists"] = ["b.crl", "crlnumber"]
+        fixture.files["lists/b.crl"] = Array(FakeMaterial.pem("X509 CRL").utf8)
+        fixture.files["lists/crlnumber"] = Array("01\n".utf8)
+        #expect(fixture.load().diagnostics.map(\.message) == ["'dir': nothing usable in 'crlnumber' of 'lists'; left out"])
     }
 
     @Test("an authority of a directory that cannot be used is an error, and the only one")

@@ -59,7 +59,7 @@ struct AuthorityTests {
     func connected() throws {
         let files = try TLSFiles()
         let made = TestCertificates.shared
-        let path = try folder(files, "lists", ["root": made.authority.revocationList([])])
+        let path = try folder(files, "lists", [:])
         let words = TLSFiles.demanding + "crl { dir = \"\(path)\" }\n reload = \"100ms\"\n"
         func put(_ text: String, at target: String) throws {
             try FileContent.write(path + "/.new", Bytes(text))
