@@ -1,11 +1,12 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 /// The real binary with its output in hand: what the tests of signals, ports and exit codes watch.
 final class RunningWeir {
     /// Enough for a busy machine; a test that waits this long has failed.
-    static let patienceMilliseconds = 20_000
+    static let patienceMilliseconds = Int(60_000 * Patience.factor)
 
     let process: pid_t
     private let output: Int32

@@ -41,7 +41,7 @@ struct LoadAgreementTests {
     func stall() throws {
         let origin = try OriginUnderTest()
         let url = origin.url("/delay/5")
-        let other = Background { try RealClient.wrk(url, connections: 4, seconds: 5, arguments: ["--latency", "--timeout", "1s"]) }
+        let other = Background { try RealClient.wrk(url, connections: 4, seconds: 8, arguments: ["--latency", "--timeout", "1s"]) }
         let process = try ChildProcess([
             try ProxyUnderTest.binaryPath(), "load", url, "--rate", "200", "--connections", "4", "--duration", "5s", "--json", "-", "--progress", "--report-anyway",
         ])

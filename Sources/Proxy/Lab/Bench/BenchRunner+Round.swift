@@ -4,18 +4,22 @@ extension BenchRunner {
     func takeRound(
         _ round: Int, _ scenario: BenchScenario, _ group: [Int], _ origin: BenchOrigin, into measured: inout [BenchResult.Scenario]
     ) {
-        for attempt in 0...BenchPlan.retriesMax {
+        var attempt = 0
+        while attempt <= BenchPlan.retriesMax {
             let isLast = attempt == BenchPlan.retriesMax
             let going = group.filter { measured[$0].lack == nil }
             guard !going.isEmpty else { return }
-            let taken = takeTurns(round, scenario, going, origin, into: &measured)
+            let (taken, isDisturbed) = takeTurns(round, scenario, going, origin, into: &measured)
             // Of a load that was ended early.
             if isEnded() { return }
-            // Whoever failed with the load under way had the processor meanwhile.
-            if taken.count < going.count, group.count > 1, !isLast { continue }
+            // Whoever failed with the load under way had the processor meanwhile, and takes no part any more.
+            if isDisturbed { continue }
+            attempt += 1
             var refusals = taken.map { Self.refusal(of: $0.round, scenario, acceptsNoise: plan.acceptsNoise) }
-            if refusals.allSatisfy({ $0 == nil }), let refusal = speedRefusal(of: taken, into: &measured) {
-                refusals = refusals.map { _ in refusal }
+            let isFit = refusals.map { $0 == nil }
+            let fit = zip(taken, isFit).filter(\.1).map(\.0)
+            if isLast || fit.count == taken.count, let refusal = speedRefusal(of: fit, into: &measured) {
+                refusals = zip(refusals, isFit).map { $1 ? refusal : $0 }
             }
             if refusals.contains(where: { $0 != nil }) { tell(refusals, of: taken, isLast: isLast, into: &measured) }
             guard isLast || refusals.allSatisfy({ $0 == nil }) else { continue }
@@ -47,19 +51,23 @@ extension BenchRunner {
 
     /// All of a group run from the first to the last slice, and have the load in turn, forwards and backwards.
     ///
-    /// - Returns: what those measured who lived through it; nothing when the run was ended.
+    /// - Returns: what those measured who lived through it, nothing when the run was ended; and whether one failed with the load under
+    ///   way, which disturbs the others.
     private func takeTurns(
         _ round: Int, _ scenario: BenchScenario, _ group: [Int], _ origin: BenchOrigin, into measured: inout [BenchResult.Scenario]
-    ) -> [Turn] {
+    ) -> (taken: [Turn], isDisturbed: Bool) {
         var running: [(at: Int, turn: BenchTurn, taken: BenchRound)] = []
         defer { for one in running { one.turn.stop() } }
+        var isDisturbed = false
         // Who fails ends at once: it would take the processor from the others.
         func each(backwards: Bool = false, _ body: (Int) throws(BenchFailure) -> Void) {
-            for index in backwards ? running.indices.reversed() : Array(running.indices) where measured[running[index].at].lack == nil && !isEnded() {
+            for index in backwards ? running.indices.reversed() : Array(running.indices)
+            where measured[running[index].at].lack == nil && !isDisturbed && !isEnded() {
                 do throws(BenchFailure) {
                     try body(index)
                 } catch {
                     running[index].turn.stop()
+                    isDisturbed = running.count > 1
                     fail(&measured[running[index].at], plan.subjects[running[index].at], error)
                 }
             }
@@ -88,8 +96,9 @@ extension BenchRunner {
             running[index].taken.stolenShare = share.stolen
             try running[index].turn.finish(into: &running[index].taken, countsSystemCalls: round == 0 && countsLack == nil)
         }
-        if isEnded() { return [] }
-        return running.filter { measured[$0.at].lack == nil }.map { Turn(subject: $0.at, round: $0.taken) }
+        if isEnded() || isDisturbed { return ([], isDisturbed) }
+        let taken = running.filter { measured[$0.at].lack == nil }.map { Turn(subject: $0.at, round: $0.taken) }
+        return (taken, false)
     }
 
     /// Of the group's middle speed, asked once for a round that is fit in all other respects.

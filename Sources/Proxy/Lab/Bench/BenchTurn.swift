@@ -75,7 +75,7 @@ final class BenchTurn {
             if memoryKiB == 0, slice == slices / 2, passed > seconds * 0.6 { memoryKiB = ProcessFigures(of: process.pid).ownKiB }
         }
         let after = ProcessFigures(of: process.pid, memory: false)
-        guard finished else { throw notLived() }
+        guard finished else { throw BenchFailure("the load of \(scenario.name) does not end with \(subject.name)") }
         try checkAlive()
         loads.append(try load.result())
         cpuSeconds += after.cpuSeconds - before.cpuSeconds
