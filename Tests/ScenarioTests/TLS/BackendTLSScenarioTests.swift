@@ -36,10 +36,7 @@ struct BackendTLSScenarioTests {
             while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
             """, port: 0, [certificate, readsHead ? "True" : "False"])
         defer { backend.kill() }
-        let port = backend.waitForOutput { output in
-            output.text.hasSuffix("\n") ? output.text.split(separator: " ").last.flatMap { UInt16($0.dropLast()) } : nil
-        }
-        guard let port else { throw ScenarioFailure("the backend does not listen: \(backend.standardError.readable)") }
+        let port = try TLSFiles.port(of: backend)
         let section = Setting("ssl { enabled", "true\n ca = \"\(files.path("ca.pem"))\"\n \(files.replacing(words)) }")
         let server = ProxyConfiguration.Server(
             server, accessLog: "{STATUS} {REASON}", downstreams: [.init(at: .ipv4(port: port), settings + [section], connections: 1)])

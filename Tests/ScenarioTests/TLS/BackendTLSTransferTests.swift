@@ -55,10 +55,7 @@ struct BackendTLSTransferTests {
             while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
             """#, port: 0, [version, headBytes ? "True" : "False"])
         defer { backend.kill() }
-        let port = backend.waitForOutput { output in
-            output.text.hasSuffix("\n") ? output.text.split(separator: " ").last.flatMap { UInt16($0.dropLast()) } : nil
-        }
-        guard let port else { throw ScenarioFailure("the backend does not listen: \(backend.standardError.readable)") }
+        let port = try TLSFiles.port(of: backend)
         let section = Setting("ssl { enabled", "true\n ca = \"\(files.path("ca.pem"))\"\n name = example.com\n }")
         func server(_ sections: [String]) -> ProxyConfiguration.Server {
             .init(accessLog: "{STATUS} {REASON}", sections: sections, downstreams: [.init(at: .ipv4(port: port), settings + [section])])

@@ -29,10 +29,7 @@ struct BackendTLSWordTests {
             while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
             """#, port: 0, [certificate, version])
         defer { backend.kill() }
-        let port = backend.waitForOutput { output in
-            output.text.hasSuffix("\n") ? output.text.split(separator: " ").last.flatMap { UInt16($0.dropLast()) } : nil
-        }
-        guard let port else { throw ScenarioFailure("the backend does not listen: \(backend.standardError.readable)") }
+        let port = try TLSFiles.port(of: backend)
         let section = Setting("ssl { enabled", "true\n \(files.replacing(words)) }")
         let downstream = ProxyConfiguration.Downstream(at: .ipv4(port: port), host: host, [section], connections: 1)
         try withProxy(ProxyConfiguration(global: global, servers: [.init(server, downstreams: [downstream])]), body)

@@ -40,6 +40,15 @@ final class TLSFiles: Sendable {
 
     func asClient(_ name: String) -> [String] { ["--cert", path("\(name).pem"), "--key", path("\(name).key")] }
 
+    /// Waits for the line `port NUMBER` of a backend that a script plays.
+    static func port(of backend: ChildProcess) throws -> UInt16 {
+        let port = backend.waitForOutput { output in
+            output.text.hasSuffix("\n") ? output.text.split(separator: " ").last.flatMap { UInt16($0.dropLast()) } : nil
+        }
+        guard let port else { throw ScenarioFailure("the backend does not listen: \(backend.standardError.readable)") }
+        return port
+    }
+
     /// Starts a Python client; `connect`, `get` and others of `clientWords` are at hand.
     func startPython(_ script: String, port: UInt16, _ arguments: [String] = []) throws -> ChildProcess {
         let timeout = "\(20 * Patience.factor)"
