@@ -142,7 +142,7 @@ test-glibc: build
 run_script = if [ -x $(1) ]; then $(1) $(2); fi
 
 test-fuzz: setup-tests
-	@$(call run_script,Tests/Fuzz/run,25)
+	@$(call run_script,Tests/Fuzz/run,15)
 
 test-disassembly: build
 	@$(call run_script,Tests/Disassembly/run)
