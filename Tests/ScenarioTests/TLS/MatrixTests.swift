@@ -59,7 +59,8 @@ struct MatrixTests {
                 let serial = client.name == "none" ? "-" : "0ABC"
                 let lines = try proxy.accessLog(lines: 2, number == 0 ? "access.log" : "access\(number).log")
                 let wanted = ["200 TLSv\(version) 0 \(serial)", "200 TLSv\(version) \(one.resumption.resumes ? 1 : 0) \(serial)"]
-                #expect(lines == wanted, "\(one.key.certificates) \(one.resumption.words)")
+                // Two workers write them, each when it comes to it; which came first is seen above.
+                #expect(lines.sorted() == wanted.sorted(), "\(one.key.certificates) \(one.resumption.words)")
             }
         }
     }
